@@ -1,0 +1,1 @@
+//! The Fanfare broker as pure state: no clock, no socket, no async, no logging.

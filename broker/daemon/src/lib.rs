@@ -1,0 +1,1 @@
+//! The Fanfare broker: one binary that carries events to whoever follows them.

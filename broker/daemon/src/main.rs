@@ -1,0 +1,2 @@
+//! The Fanfare binary.
+fn main() {}

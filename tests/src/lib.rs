@@ -1,0 +1,1 @@
+//! The daemon met as users meet it.
