@@ -220,8 +220,11 @@ mod tests {
 
     #[test]
     fn clients_come_back_after_what_is_not_their_fault() {
-        let back: Vec<u16> =
-            CloseCode::ALL.iter().map(|code| code.as_u16()).filter(|code| CloseCode::comes_back(*code)).collect();
+        let back: Vec<u16> = CloseCode::ALL
+            .iter()
+            .map(|code| code.as_u16())
+            .filter(|code| CloseCode::comes_back(*code))
+            .collect();
         assert_eq!(back, [1001, 1011, 1012, 1013, 4500, 4501]);
     }
 }

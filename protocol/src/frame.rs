@@ -74,6 +74,22 @@ pub enum Request {
     Pong,
 }
 
+impl Request {
+    /// The id that its answer carries; `pong` has none.
+    pub fn id(&self) -> Option<u64> {
+        match self {
+            Request::Connect { id, .. }
+            | Request::Subscribe { id, .. }
+            | Request::Unsubscribe { id, .. }
+            | Request::Publish { id, .. }
+            | Request::History { id, .. }
+            | Request::Presence { id, .. }
+            | Request::Token { id, .. } => Some(*id),
+            Request::Pong => None,
+        }
+    }
+}
+
 /// The trailing map of `subscribe`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubscribeOptions {
@@ -104,6 +120,25 @@ pub enum OnSlow {
     Drop,
     /// The waiting message of the same topic goes: only the newest matters.
     Latest,
+}
+
+impl OnSlow {
+    /// Every policy, the strictest first.
+    pub const ALL: [OnSlow; 3] = [OnSlow::Disconnect, OnSlow::Drop, OnSlow::Latest];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnSlow::Disconnect => "disconnect",
+            OnSlow::Drop => "drop",
+            OnSlow::Latest => "latest",
+        }
+    }
+
+    /// The policy of a word.
+    pub fn parse(word: &str) -> Option<OnSlow> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
+    }
 }
 
 /// One frame from the broker, as a client holds it.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::encoding::Encoding;
+
 /// The data of a message in the form in which it was published, checked once.
 ///
 /// Three kinds: json ([`Payload::Json`] or [`Payload::MessagePack`], by the publisher's encoding), text, binary.
@@ -22,11 +24,30 @@ pub enum Payload {
 impl Payload {
     /// The bytes as published.
     pub fn bytes(&self) -> &Bytes {
-        let (Payload::Json(bytes) | Payload::MessagePack(bytes) | Payload::Text(bytes) | Payload::Binary(bytes)) =
-            self;
+        let (Payload::Json(bytes)
+        | Payload::MessagePack(bytes)
+        | Payload::Text(bytes)
+        | Payload::Binary(bytes)) = self;
         bytes
     }
+
+    /// The `type` beside the data: text always has one, kind json never.
+    pub(crate) fn written_type<'a>(&self, media_type: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Payload::Json(_) | Payload::MessagePack(_) => None,
+            Payload::Text(_) => Some(media_type.unwrap_or(TEXT_TYPE)),
+            Payload::Binary(_) => media_type,
+        }
+    }
+
+    /// The `encoding` beside the data.
+    pub(crate) fn written_encoding(&self, encoding: Encoding) -> Option<&'static str> {
+        (encoding == Encoding::Json && matches!(self, Payload::Binary(_))).then_some("base64")
+    }
 }
+
+/// The media type of text that has no other.
+pub(crate) const TEXT_TYPE: &str = "text/plain";
 
 /// What a publisher may say beside the data, and what subscribers get of it.
 pub type Headers = BTreeMap<String, String>;

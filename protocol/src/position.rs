@@ -69,6 +69,17 @@ impl Cursor {
     }
 }
 
+impl Position {
+    /// Appends it as it is written on the wire.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(self.epoch.partition).as_bytes());
+        out.push(b'.');
+        out.extend_from_slice(base36_digits(self.epoch.life, &mut [0; 10]).as_bytes());
+        out.push(b':');
+        out.extend_from_slice(itoa::Buffer::new().format(self.seq).as_bytes());
+    }
+}
+
 impl From<Position> for Cursor {
     fn from(position: Position) -> Cursor {
         Cursor(vec![position])
@@ -111,18 +122,7 @@ impl FromStr for Cursor {
 
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0u8; 10];
-        let (mut at, mut rest) = (digits.len(), self.life.min(LIFE_MAX));
-        loop {
-            at -= 1;
-            digits[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
-            rest /= 36;
-            if rest == 0 {
-                break;
-            }
-        }
-        let life = std::str::from_utf8(&digits[at..]).expect("the digits are ASCII");
-        write!(f, "{}.{life}", self.partition)
+        write!(f, "{}.{}", self.partition, base36_digits(self.life, &mut [0; 10]))
     }
 }
 
@@ -151,6 +151,20 @@ fn decimal(text: &str) -> Result<u64, PositionError> {
     text.parse().ok().filter(|number| *number <= SEQ_MAX).ok_or(PositionError)
 }
 
+/// A life in base 36.
+fn base36_digits(life: u64, digits: &mut [u8; 10]) -> &str {
+    let (mut at, mut rest) = (digits.len(), life.min(LIFE_MAX));
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
+        rest /= 36;
+        if rest == 0 {
+            break;
+        }
+    }
+    std::str::from_utf8(&digits[at..]).expect("the digits are ASCII")
+}
+
 /// A base-36 number of lower-case digits in its one shortest form.
 fn base36(text: &str) -> Result<u64, PositionError> {
     let canonical = text == "0" || !text.starts_with('0');
@@ -177,8 +191,25 @@ mod tests {
     #[test]
     fn garbage_is_no_position() {
         for text in [
-            "", ":", "0.a", "0.a:", "a:1", "0.:1", "0.A:1", "00.a:1", "0.0a:1", "0.a:01", "0.a:-1", "0.a:+1",
-            "0.a:9007199254740992", "256.a:1", "0.zzzzzzzzzzz:1", "0.a:1,", "0.a:1,0.b:2", "0.a:1 ", "0.ä:1",
+            "",
+            ":",
+            "0.a",
+            "0.a:",
+            "a:1",
+            "0.:1",
+            "0.A:1",
+            "00.a:1",
+            "0.0a:1",
+            "0.a:01",
+            "0.a:-1",
+            "0.a:+1",
+            "0.a:9007199254740992",
+            "256.a:1",
+            "0.zzzzzzzzzzz:1",
+            "0.a:1,",
+            "0.a:1,0.b:2",
+            "0.a:1 ",
+            "0.ä:1",
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text:?}");
         }

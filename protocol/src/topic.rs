@@ -1,5 +1,6 @@
 //! Topics and filters: how they are written and which match.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -101,6 +102,18 @@ impl Filter {
             }
         }
         names.next().is_none()
+    }
+}
+
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Filter {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

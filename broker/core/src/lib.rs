@@ -1,1 +1,36 @@
-//! The Fanfare broker as pure state: no clock, no socket, no async, no logging.
+//! The broker as pure state: it knows no clock, no socket, no async and no log.
+//!
+//! [`Broker`] is what a node's workers share: the partition's log behind one short lock, and an inbox for each worker.
+//! [`Worker`] is one worker's sessions. Time comes in as [`Now`], bytes and sockets stay outside: a worker fills
+//! outboxes and names the sessions to write to.
+
+mod broker;
+mod clock;
+mod encoded;
+mod entry;
+mod idempotency;
+mod inbox;
+mod interest;
+mod limits;
+mod log;
+mod outbox;
+mod partition;
+mod replay;
+mod session;
+mod trie;
+mod waiting;
+mod worker;
+
+pub use broker::{BadCursor, Broker, BrokerStats, History, Publishing, Wake};
+pub use clock::Now;
+pub use encoded::Encoded;
+pub use entry::{Entry, SessionId};
+pub use interest::WORKERS_MAX;
+pub use limits::{HistoryRule, Limits, TopicRule, TopicRules};
+pub use outbox::Outbox;
+pub use partition::{Draft, Published, Refusal, TopicInfo};
+pub use replay::ReplayEvent;
+pub use session::{Session, SessionInfo};
+pub use trie::Trie;
+pub use waiting::{Completion, Ticket};
+pub use worker::{PollKey, Ready, SessionKey, Worker, WorkerStats};

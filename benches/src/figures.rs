@@ -1,0 +1,102 @@
+//! The runner: broker and floor in turn, each on one core, the generator on the other; then a table.
+//!
+//! The machine is noisy, so each round runs both and a ratio is taken within its round; what is printed are
+//! medians over the rounds. Every run is a fresh process.
+
+mod process;
+mod row;
+mod scenario;
+
+use std::io::Write;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+pub use process::{Cores, Program};
+pub use row::Row;
+pub use scenario::{Bound, Figure, Rival, SCENARIOS, Scenario, Unit};
+
+use process::Server;
+
+/// The programs to run, where and how often.
+#[derive(Debug)]
+pub struct Runner {
+    /// The generator.
+    pub load: Program,
+    /// The floor.
+    pub floor: Program,
+    /// The broker; without one only the floor is run.
+    pub broker: Option<Program>,
+    /// Who runs on which core.
+    pub cores: Cores,
+    /// How often each scenario is run.
+    pub rounds: usize,
+    /// For how long each run publishes.
+    pub seconds: f64,
+    /// Tells each run's whole outcome on standard error.
+    pub verbose: bool,
+}
+
+/// The outcomes of one round.
+#[derive(Debug, Default)]
+struct Round {
+    broker: Option<Value>,
+    rival: Option<Value>,
+}
+
+impl Runner {
+    /// Runs one scenario; a row for each of its figures.
+    pub fn run(&self, scenario: &Scenario) -> Result<Vec<Row>> {
+        let mut rounds = Vec::new();
+        for number in 0..self.rounds {
+            let mut round = Round::default();
+            // Who goes first changes, so that neither always finds the machine as the other left it.
+            let broker_first = number % 2 == 0;
+            for is_broker in [broker_first, !broker_first] {
+                if is_broker {
+                    let broker = self.broker.as_ref();
+                    round.broker =
+                        broker.map(|broker| self.once(broker, scenario.load, number)).transpose()?;
+                } else {
+                    round.rival = self.rival(scenario, number)?;
+                }
+            }
+            rounds.push(round);
+        }
+        Ok(scenario.figures.iter().map(|figure| Row::new(scenario, figure, &rounds)).collect())
+    }
+
+    fn rival(&self, scenario: &Scenario, round: usize) -> Result<Option<Value>> {
+        match (&scenario.rival, &self.broker) {
+            (Rival::Floor, _) => self.once(&self.floor, scenario.load, round).map(Some),
+            (Rival::Json(load), Some(broker)) => self.once(broker, load, round).map(Some),
+            (Rival::Json(_), None) => Ok(None),
+        }
+    }
+
+    /// Starts a server, drives it once and stops it; the generator's outcome.
+    fn once(&self, program: &Program, load: &str, round: usize) -> Result<Value> {
+        let server = Server::start(program, self.cores.server)?;
+        let mut arguments: Vec<String> = load.split_whitespace().map(str::to_owned).collect();
+        let options = [
+            ("--server", server.address.to_string()),
+            ("--pid", server.pid().to_string()),
+            ("--seconds", self.seconds.to_string()),
+        ];
+        arguments.extend(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+        let output = self.load.command(self.cores.generator, &arguments).output()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.stdout.is_empty(),
+            "`load {}` against {}: {errors}{}",
+            arguments.join(" "),
+            program.name(),
+            server.last_words()
+        );
+        let outcome: Value = serde_json::from_slice(&output.stdout)?;
+        let details =
+            if self.verbose || outcome["exact"] != true { format!(": {outcome}") } else { String::new() };
+        writeln!(std::io::stderr(), "round {}, {}, {load}{details}", round + 1, program.name())?;
+        Ok(outcome)
+    }
+}

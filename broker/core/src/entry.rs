@@ -1,0 +1,79 @@
+//! One message in the log, with its encoded frames.
+
+use std::sync::OnceLock;
+
+use fanfare_protocol::{Encoding, Message};
+
+use crate::encoded::Encoded;
+
+/// The number of a session, unique in this broker's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// A numbered message, shared by the log and all outboxes; each encoding is written once, when first asked for.
+#[derive(Debug)]
+pub struct Entry {
+    /// What subscribers get.
+    pub message: Message,
+    /// The seq of the topic's previous message; 0: none.
+    pub prev: u64,
+    /// When it was numbered, on the broker's own clock.
+    pub numbered_ms: u64,
+    /// From when on it is not worth replaying, on the broker's own clock.
+    pub expires_ms: Option<u64>,
+    /// The session that published it, if one did.
+    pub origin: Option<SessionId>,
+    json: OnceLock<Encoded>,
+    message_pack: OnceLock<Encoded>,
+}
+
+impl Entry {
+    /// The entry of `message`, encoded in nothing yet.
+    pub fn new(
+        message: Message,
+        prev: u64,
+        numbered_ms: u64,
+        expires_ms: Option<u64>,
+        origin: Option<SessionId>,
+    ) -> Entry {
+        let (json, message_pack) = (OnceLock::new(), OnceLock::new());
+        Entry { message, prev, numbered_ms, expires_ms, origin, json, message_pack }
+    }
+
+    /// The message's number in its partition.
+    pub fn seq(&self) -> u64 {
+        self.message.position.seq
+    }
+
+    /// Its `message` frame.
+    pub fn frame(&self, encoding: Encoding) -> &Encoded {
+        let cell = match encoding {
+            Encoding::Json => &self.json,
+            Encoding::MessagePack => &self.message_pack,
+        };
+        cell.get_or_init(|| Encoded::new(encoding, |out| self.message.encode(encoding, out)))
+    }
+
+    /// What it counts against the bounds of inboxes and history: its payload, kept and in both encodings, and
+    /// what stands around it.
+    pub fn cost(&self) -> usize {
+        cost(&self.message)
+    }
+
+    /// True if nobody wants it replayed any more.
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|at| at <= now_ms)
+    }
+}
+
+/// See [`Entry::cost`].
+pub(crate) fn cost(message: &Message) -> usize {
+    let headers: usize = message
+        .headers
+        .iter()
+        .flat_map(|headers| headers.iter())
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    let text = message.topic.as_str().len() + message.media_type.as_deref().map_or(0, str::len) + headers;
+    size_of::<Entry>() + 256 + 3 * (message.payload.bytes().len() + text)
+}

@@ -1,0 +1,79 @@
+//! What waits for one worker: messages to deliver and answers to publishes that had to wait.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::broker::Answer;
+use crate::entry::Entry;
+
+/// A worker's inbox, bounded in bytes: filled under the partition's lock, emptied by its worker.
+pub(crate) struct Inbox {
+    waiting: Mutex<Waiting>,
+    /// The cost of the messages in it.
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    entries: Vec<Arc<Entry>>,
+    answers: Vec<Answer>,
+}
+
+impl Inbox {
+    /// An empty inbox; `wake` is called when there is something in it.
+    pub(crate) fn new(bytes_max: usize, wake: Box<dyn Fn() + Send + Sync>) -> Inbox {
+        Inbox { waiting: Mutex::default(), bytes: AtomicUsize::new(0), bytes_max, wake }
+    }
+
+    /// True if a message of this cost fits. What alone is over the bound fits into an empty inbox.
+    pub(crate) fn has_room(&self, cost: usize) -> bool {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        bytes == 0 || bytes + cost <= self.bytes_max
+    }
+
+    /// Adds a message that has room; true if the worker must be woken.
+    pub(crate) fn push(&self, entry: Arc<Entry>, cost: usize) -> bool {
+        self.bytes.fetch_add(cost, Ordering::AcqRel);
+        let mut waiting = self.lock();
+        waiting.entries.push(entry);
+        waiting.entries.len() == 1
+    }
+
+    /// Adds an answer; the caller wakes the worker.
+    pub(crate) fn answer(&self, answer: Answer) {
+        self.lock().answers.push(answer);
+    }
+
+    /// Moves all messages to the end of `into`.
+    pub(crate) fn take(&self, into: &mut impl Extend<Arc<Entry>>) {
+        let mut entries = std::mem::take(&mut self.lock().entries);
+        let cost = entries.iter().map(|entry| entry.cost()).sum();
+        self.bytes.fetch_sub(cost, Ordering::AcqRel);
+        into.extend(entries.drain(..));
+        let mut waiting = self.lock();
+        if waiting.entries.capacity() == 0 {
+            waiting.entries = entries;
+        }
+    }
+
+    /// Takes all answers.
+    pub(crate) fn take_answers(&self) -> Vec<Answer> {
+        std::mem::take(&mut self.lock().answers)
+    }
+
+    /// The cost of what waits.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Tells the worker that there is something.
+    pub(crate) fn wake(&self) {
+        (self.wake)();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,251 @@
+//! A filter's way from a cursor to now: what is kept, in order, and where the holes are.
+//!
+//! Holes are told before any later frame of the filter, since a message moves the cursor past them. A topic has one
+//! iff its newest trimmed message lies above the cursor: kept messages are the newest of their topic without a break.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use fanfare_protocol::{Filter, Gap, Position};
+
+use crate::clock::Now;
+use crate::entry::{Entry, SessionId};
+use crate::log::{TopicId, TopicLog};
+use crate::partition::Partition;
+
+/// The most log entries looked at under one hold of the partition's lock.
+const SCAN_MAX: usize = 1_024;
+
+/// Where a catching-up filter stands.
+#[derive(Debug)]
+pub struct Replay {
+    filter: Filter,
+    /// The filter's cursor: all that matches at or below was told.
+    after: u64,
+    /// Kept messages at or below were looked at.
+    scanned: u64,
+    /// Holes told topic by topic, by their end.
+    told: BTreeMap<TopicId, u64>,
+    /// Trims up to this number were looked at; none: no look was taken yet.
+    trims_seen: Option<u64>,
+    /// What goes before the next message.
+    queue: VecDeque<ReplayEvent>,
+    /// Messages of this session are left out.
+    deaf_to: Option<SessionId>,
+}
+
+/// One thing that a replay says.
+#[derive(Debug, Clone)]
+pub enum ReplayEvent {
+    /// A kept message.
+    Message(Arc<Entry>),
+    /// A hole.
+    Gap(Gap),
+}
+
+/// What one pull brought.
+#[derive(Debug, Default)]
+pub(crate) struct Pulled {
+    pub(crate) events: Vec<ReplayEvent>,
+    /// Nothing above is kept: what follows is live.
+    pub(crate) caught_up: bool,
+}
+
+/// How much one pull may bring.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Replay {
+    /// The filter's cursor after what was pulled.
+    pub(crate) fn after(&self) -> u64 {
+        self.after
+    }
+
+    fn new(filter: Filter, after: u64, deaf_to: Option<SessionId>) -> Replay {
+        let (told, queue) = (BTreeMap::new(), VecDeque::new());
+        Replay { filter, after, scanned: after, told, trims_seen: None, queue, deaf_to }
+    }
+
+    /// Moves the cursor to `to` by one gap for the whole filter.
+    fn jump(&mut self, from: Position, to: Position) {
+        self.queue.retain(|event| matches!(event, ReplayEvent::Message(_)));
+        self.queue.push_back(ReplayEvent::Gap(Gap { topic: None, from, to, count: None }));
+        (self.after, self.scanned) = (to.seq, to.seq);
+        self.told.clear();
+    }
+}
+
+impl Partition {
+    /// Begins the replay of `filter` from `after` (none: from now), with the newest `last` of each topic before it.
+    /// The flag says whether anything is missing.
+    pub(crate) fn begin_replay(
+        &mut self,
+        filter: &Filter,
+        after: Option<Position>,
+        last: usize,
+        deaf_to: Option<SessionId>,
+        now: Now,
+    ) -> (Replay, bool) {
+        let top = self.top();
+        let start = after.unwrap_or(top);
+        let mut replay = Replay::new(filter.clone(), start.seq, deaf_to);
+        let mut whole = true;
+        if start.epoch != self.epoch {
+            replay.jump(start, self.position(self.log.floor()));
+            whole = false;
+        } else if start.seq > top.seq {
+            replay.jump(start, top);
+            whole = false;
+        }
+        if last > 0 {
+            for entry in self.newest(filter, last, replay.after, now).into_iter().rev() {
+                replay.queue.push_front(ReplayEvent::Message(entry));
+            }
+        }
+        let before = replay.queue.len();
+        self.look_for_holes(&mut replay);
+        whole &= replay.queue.len() == before;
+        (replay, whole)
+    }
+
+    /// What follows in a replay, as much as the budget allows; gaps do not count against it.
+    pub(crate) fn pull(&mut self, replay: &mut Replay, budget: Budget, now: Now) -> Pulled {
+        self.look_for_holes(replay);
+        let mut pulled = Pulled::default();
+        let (mut messages, mut bytes, mut scans) = (0, 0, SCAN_MAX);
+        while messages < budget.messages && bytes < budget.bytes {
+            let event = match replay.queue.pop_front() {
+                Some(event) => event,
+                None => match self.next_kept(replay, now, &mut scans) {
+                    Next::Message(entry) => ReplayEvent::Message(entry),
+                    Next::Later => break,
+                    Next::End => {
+                        pulled.caught_up = true;
+                        break;
+                    }
+                },
+            };
+            if let ReplayEvent::Message(entry) = &event {
+                messages += 1;
+                bytes += entry.message.payload.bytes().len() + 64;
+            }
+            pulled.events.push(event);
+        }
+        pulled
+    }
+
+    /// The newest `each` messages kept of each topic that matches, at or below `upto`; in order of seq, and the
+    /// newest of all where there are more than the limit.
+    pub(crate) fn newest(&self, filter: &Filter, each: usize, upto: u64, now: Now) -> Vec<Arc<Entry>> {
+        let limit = self.limits.last_messages;
+        let mut found: BTreeMap<u64, &Arc<Entry>> = BTreeMap::new();
+        for (_, topic) in self.log.matching(filter) {
+            for entry in topic.newest_first(upto).filter(|entry| !entry.is_expired(now.ms)).take(each) {
+                if found.len() >= limit {
+                    let lowest = found.first_key_value().map_or(0, |(seq, _)| *seq);
+                    if entry.seq() < lowest {
+                        break;
+                    }
+                    found.pop_first();
+                }
+                found.insert(entry.seq(), entry);
+            }
+        }
+        found.into_values().cloned().collect()
+    }
+
+    /// True if anything is left above what was pulled; no message is taken.
+    pub(crate) fn has_more(&self, replay: &Replay, now: Now) -> bool {
+        let mut ahead = Replay::new(replay.filter.clone(), replay.scanned, replay.deaf_to);
+        !replay.queue.is_empty() || !matches!(self.next_kept(&mut ahead, now, &mut SCAN_MAX.clone()), Next::End)
+    }
+
+    /// Queues a gap for each hole that opened since the last look. What lies at or below `scanned` was kept when it
+    /// was looked at, or its hole was told.
+    fn look_for_holes(&mut self, replay: &mut Replay) {
+        if replay.scanned < self.log.floor() && !self.knows_since(&replay.filter, replay.scanned) {
+            let (from, to) = (self.position(replay.after), self.position(self.log.floor()));
+            replay.jump(from, to);
+        }
+        let Replay { filter, scanned, told, trims_seen, .. } = &mut *replay;
+        told.retain(|_, end| end > scanned);
+        let room = self.limits.holes.saturating_sub(told.len());
+        let is_hole = |id: &TopicId, topic: &TopicLog| {
+            let known = told.get(id).copied().unwrap_or(0).max(*scanned);
+            topic.trimmed > known && filter.matches(topic.name.as_str())
+        };
+        let holes: Vec<TopicId> = match *trims_seen {
+            Some(seen) => {
+                let trimmed = self.log.trimmed_since(seen).filter(|(id, topic)| is_hole(id, topic));
+                trimmed.map(|(id, _)| id).take(room + 1).collect()
+            }
+            None => {
+                let all = self.log.matching(filter).filter(|(id, topic)| is_hole(id, topic));
+                all.map(|(id, _)| id).take(room + 1).collect()
+            }
+        };
+        *trims_seen = Some(self.log.trim_count());
+        if holes.len() > room {
+            replay.jump(self.position(replay.after), self.top());
+            return;
+        }
+        for id in holes {
+            self.tell_hole(replay, id);
+        }
+    }
+
+    fn tell_hole(&self, replay: &mut Replay, id: TopicId) {
+        let topic = self.log.topic(id).expect("it was found under the same lock");
+        let known = replay.told.get(&id).copied().unwrap_or(0).max(replay.after);
+        let (from, to) = (self.position(known), self.position(topic.trimmed));
+        replay.queue.push_back(ReplayEvent::Gap(Gap { topic: Some(topic.name.clone()), from, to, count: None }));
+        replay.told.insert(id, topic.trimmed);
+    }
+
+    /// True if the filter is one topic of which everything since `after` is known.
+    fn knows_since(&self, filter: &Filter, after: u64) -> bool {
+        if !filter.is_topic() {
+            return false;
+        }
+        let topic = self.log.find(filter.as_str()).and_then(|id| self.log.topic(id));
+        topic.is_some_and(|topic| topic.born_above <= after)
+    }
+
+    fn next_kept(&self, replay: &mut Replay, now: Now, scans: &mut usize) -> Next {
+        let exact = replay.filter.is_topic();
+        let own = exact.then(|| self.log.find(replay.filter.as_str())).flatten();
+        loop {
+            let found = match own.and_then(|id| self.log.topic(id)) {
+                Some(topic) => topic.above(replay.scanned).next().map(|entry| (entry.seq(), topic)),
+                None if exact => None,
+                None => self.log.above(replay.scanned).next(),
+            };
+            let Some((seq, topic)) = found else { return Next::End };
+            if *scans == 0 {
+                return Next::Later;
+            }
+            *scans -= 1;
+            replay.scanned = seq;
+            if !replay.filter.matches(topic.name.as_str()) {
+                continue;
+            }
+            let entry = topic.at(seq).expect("the log and the topic keep the same messages");
+            let own_echo = entry.origin.is_some() && entry.origin == replay.deaf_to;
+            if entry.is_expired(now.ms) || own_echo {
+                continue;
+            }
+            replay.after = seq;
+            return Next::Message(entry.clone());
+        }
+    }
+}
+
+enum Next {
+    Message(Arc<Entry>),
+    /// There may be more, but enough was looked at for now.
+    Later,
+    End,
+}

@@ -1,0 +1,362 @@
+//! One worker's sessions: who follows what here, what waits to be delivered, and whom to write to.
+//!
+//! The worker is driven from outside: it is told what was received and what time it is, it fills outboxes and names
+//! the sessions to write to. `requests` answers clients, `delivery` moves messages, this file opens and closes.
+
+mod delivery;
+mod publishing;
+mod replays;
+mod requests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use fanfare_protocol::{CloseCode, Cursor, Encoding, Filter, Frame, Position, Welcome};
+use slotmap::SlotMap;
+
+pub use crate::session::SessionKey;
+
+use crate::broker::{BadCursor, Broker, History};
+use crate::clock::Now;
+use crate::encoded::{close_frame, pong_frame};
+use crate::entry::{Entry, SessionId};
+use crate::limits::Limits;
+use crate::session::{Session, SessionInfo, Standing, State, Subscription};
+use crate::trie::Trie;
+use crate::waiting::Ticket;
+
+slotmap::new_key_type! {
+    /// Finds a long poll in its worker.
+    pub struct PollKey;
+}
+
+/// Called once when a long poll has something to read.
+pub type Ready = Box<dyn FnOnce()>;
+
+/// All sessions of one worker.
+pub struct Worker {
+    index: usize,
+    broker: Arc<Broker>,
+    sessions: SlotMap<SessionKey, Session>,
+    polls: SlotMap<PollKey, Poll>,
+    followers: Trie<Followers>,
+    /// What was taken out of the inbox, and marks that hold their place among it.
+    backlog: VecDeque<Pending>,
+    dirty: VecDeque<SessionKey>,
+    /// When each session's next heartbeat is due; in order, since all wait equally long.
+    heartbeats: VecDeque<(u64, SessionKey)>,
+    /// Publishes that wait for room, by when they give up; in order likewise.
+    giving_up: VecDeque<(u64, SessionKey, Ticket)>,
+    stats: WorkerStats,
+}
+
+/// What a worker has counted since it was last asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerStats {
+    /// Messages written whole, live and replayed.
+    pub deliveries: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Gaps told.
+    pub gaps: u64,
+    /// Error frames sent.
+    pub errors: u64,
+    /// Publishes of sessions that succeeded.
+    pub publishes: u64,
+    /// Sessions closed by the broker because they were slow.
+    pub slow_closes: u64,
+    /// Sessions closed by the broker for any reason.
+    pub closes: u64,
+}
+
+/// Who follows a filter here.
+#[derive(Debug, Default)]
+struct Followers {
+    sessions: Vec<SessionKey>,
+    polls: Vec<PollKey>,
+}
+
+struct Poll {
+    filter: Filter,
+    ready: Ready,
+}
+
+#[derive(Debug)]
+enum Pending {
+    Message(Arc<Entry>),
+    /// From here on the filter is live: what stands before is not its, what comes after is.
+    Live { session: SessionKey, filter: Filter, top: Position },
+    /// All that matches up to `top` stands before.
+    Heartbeat { sessions: Vec<SessionKey>, top: Position },
+}
+
+impl Extend<Arc<Entry>> for Backlog<'_> {
+    fn extend<T: IntoIterator<Item = Arc<Entry>>>(&mut self, entries: T) {
+        self.0.extend(entries.into_iter().map(Pending::Message));
+    }
+}
+
+/// The end of the backlog, as the broker fills it.
+struct Backlog<'a>(&'a mut VecDeque<Pending>);
+
+impl Worker {
+    /// The worker of this index, with no session.
+    pub fn new(index: usize, broker: Arc<Broker>) -> Worker {
+        assert!(index < broker.workers(), "the broker has an inbox for each worker");
+        Worker {
+            index,
+            broker,
+            sessions: SlotMap::with_key(),
+            polls: SlotMap::with_key(),
+            followers: Trie::default(),
+            backlog: VecDeque::new(),
+            dirty: VecDeque::new(),
+            heartbeats: VecDeque::new(),
+            giving_up: VecDeque::new(),
+            stats: WorkerStats::default(),
+        }
+    }
+
+    /// Its place among the broker's workers.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// True if somebody is to be written to, or something waits to be moved.
+    pub fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.backlog.is_empty()
+    }
+
+    /// The broker that it works for.
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Opens a session and welcomes it.
+    pub fn open(&mut self, now: Now, encoding: Encoding) -> SessionKey {
+        let id = self.broker.name_session();
+        let key = self.sessions.insert(Session::new(id, encoding, now.ms));
+        self.heartbeats.push_back((now.ms + self.limits().heartbeat_ms, key));
+        self.reply(key, &Frame::Welcome { id: None, welcome: self.welcome(id) });
+        key
+    }
+
+    /// The session is gone: forgets all of it.
+    pub fn remove(&mut self, key: SessionKey) {
+        self.end_subscriptions(key);
+        self.sessions.remove(key);
+    }
+
+    /// Ends a session with a `goodbye` and a close frame. What waits is dropped: the client resumes where it stands.
+    pub fn close(&mut self, key: SessionKey, code: CloseCode, reason: &str) {
+        self.close_after(key, code, reason, None);
+    }
+
+    /// Answers the client's close frame, if the broker has sent none.
+    pub fn close_received(&mut self, key: SessionKey, code: Option<u16>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.closing().is_some() {
+            return;
+        }
+        let code = code.unwrap_or(CloseCode::Normal.as_u16());
+        session.standing = Standing::Closing(code);
+        session.outbox.cut();
+        session.outbox.push_control(close_frame(code, ""));
+        self.mark_dirty(key);
+        self.end_subscriptions(key);
+    }
+
+    /// Answers a WebSocket ping.
+    pub fn ping_received(&mut self, now: Now, key: SessionKey, payload: &[u8]) {
+        self.control_received(now, key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.closing().is_some() {
+            return;
+        }
+        let frame = pong_frame(payload);
+        if session.has_room(frame.len(), self.broker.limits()) {
+            session.outbox.push_control(frame);
+            self.mark_dirty(key);
+        } else {
+            self.close_slow(key);
+        }
+    }
+
+    /// Counts a control frame of the client.
+    pub fn control_received(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.heard_ms = now.ms;
+        if let Err(code) = session.admit_control(now.ms, self.broker.limits()) {
+            let limit = self.limits().control_frames_per_s;
+            self.close(key, code, &format!("more than {limit} control frames a second"));
+        }
+    }
+
+    /// The session of a key, if it is still there.
+    pub fn session(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(key)
+    }
+
+    /// The key of a session by its name.
+    pub fn find(&self, id: SessionId) -> Option<SessionKey> {
+        self.sessions.iter().find(|(_, session)| session.id == id).map(|(key, _)| key)
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// All sessions as operators see them.
+    pub fn session_infos(&self, now: Now) -> Vec<SessionInfo> {
+        self.sessions.values().map(|session| session.info(now.ms)).collect()
+    }
+
+    /// What was counted since the last call.
+    pub fn take_stats(&mut self) -> WorkerStats {
+        std::mem::take(&mut self.stats)
+    }
+
+    /// Reads the history of what `filter` matches; if there is nothing, `ready` is called when there may be, and the
+    /// key ends the wait.
+    pub fn poll(
+        &mut self,
+        now: Now,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+        ready: Ready,
+    ) -> Result<(History, Option<PollKey>), BadCursor> {
+        let history = self.broker.history_or_follow(self.index, filter, after, limit, now)?;
+        if !history.events.is_empty() {
+            return Ok((history, None));
+        }
+        let key = self.polls.insert(Poll { filter: filter.clone(), ready });
+        self.followers.entry(filter).polls.push(key);
+        Ok((history, Some(key)))
+    }
+
+    /// Ends the wait of a long poll, unless it was ready.
+    pub fn end_poll(&mut self, key: PollKey) {
+        let Some(poll) = self.polls.remove(key) else { return };
+        if let Some(followers) = self.followers.get_mut(&poll.filter) {
+            followers.polls.retain(|other| *other != key);
+            if followers.sessions.is_empty() && followers.polls.is_empty() {
+                self.followers.remove(&poll.filter);
+            }
+        }
+        self.broker.unfollow(self.index, &poll.filter, true);
+    }
+
+    fn limits(&self) -> &Limits {
+        self.broker.limits()
+    }
+
+    fn welcome(&self, id: SessionId) -> Welcome {
+        let limits = self.limits();
+        let limits = [
+            ("frame_bytes", limits.frame_bytes as u64),
+            ("requests_per_s", u64::from(limits.requests_per_s)),
+            ("subscriptions", limits.subscriptions as u64),
+            ("history_frames", u64::from(limits.history_frames)),
+            ("last_messages", limits.last_messages as u64),
+            ("waiting_publishes", limits.session_waiting_publishes as u64),
+        ];
+        Welcome {
+            session: id.0.to_string(),
+            resume: None,
+            user: None,
+            heartbeat_ms: self.limits().heartbeat_ms,
+            limits: BTreeMap::from(limits.map(|(name, value)| (name.to_owned(), value))),
+        }
+    }
+
+    fn close_after(&mut self, key: SessionKey, code: CloseCode, reason: &str, reconnect_after_ms: Option<u64>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.closing().is_some() {
+            return;
+        }
+        let code = code.as_u16();
+        session.standing = Standing::Closing(code);
+        session.outbox.cut();
+        let goodbye = Frame::Goodbye { code, reason: reason.to_owned(), reconnect_after_ms };
+        let encoding = session.outbox.encoding();
+        session.outbox.push_own(|out| goodbye.encode(encoding, out));
+        session.outbox.push_control(close_frame(code, reason));
+        self.stats.closes += 1;
+        self.mark_dirty(key);
+        self.end_subscriptions(key);
+    }
+
+    fn close_slow(&mut self, key: SessionKey) {
+        self.stats.slow_closes += 1;
+        let limits = self.limits();
+        let reason = format!(
+            "too slow: more than {} bytes or {} items were waiting; come back and resume",
+            limits.outbox_bytes, limits.outbox_items
+        );
+        self.close_after(key, CloseCode::Slow, &reason, Some(0));
+    }
+
+    /// Appends a frame of the session's own; one that does not fit closes it.
+    fn reply(&mut self, key: SessionKey, frame: &Frame) {
+        self.reply_with(key, |encoding, out| frame.encode(encoding, out));
+        self.stats.errors += u64::from(matches!(frame, Frame::Error { .. }));
+    }
+
+    fn reply_with(&mut self, key: SessionKey, write: impl FnOnce(Encoding, &mut Vec<u8>)) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.closing().is_some() {
+            return;
+        }
+        let encoding = session.outbox.encoding();
+        session.outbox.push_own(|out| write(encoding, out));
+        let fits = session.has_room(0, self.broker.limits());
+        self.mark_dirty(key);
+        if !fits {
+            self.close_slow(key);
+        }
+    }
+
+    fn mark_dirty(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !session.dirty {
+            session.dirty = true;
+            self.dirty.push_back(key);
+        }
+    }
+
+    fn end_subscriptions(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let subscriptions = std::mem::take(&mut session.subscriptions);
+        session.replaying.clear();
+        let waits = std::mem::take(&mut session.publishing);
+        for (filter, subscription) in subscriptions {
+            self.end_subscription(&filter, subscription);
+        }
+        for wait in waits {
+            self.end_wait(wait);
+        }
+    }
+
+    /// Takes an ended subscription out of all that knows it, but its session.
+    fn end_subscription(&mut self, filter: &Filter, subscription: Subscription) {
+        let live = !matches!(subscription.state, State::Replaying(_));
+        if let State::Live(index) = subscription.state {
+            self.remove_follower(filter, index as usize);
+        }
+        self.broker.unfollow(self.index, filter, live);
+    }
+
+    fn remove_follower(&mut self, filter: &Filter, index: usize) {
+        let followers = self.followers.get_mut(filter).expect("a live filter has followers");
+        followers.sessions.swap_remove(index);
+        let moved = followers.sessions.get(index).copied();
+        if followers.sessions.is_empty() && followers.polls.is_empty() {
+            self.followers.remove(filter);
+        }
+        let Some(session) = moved.and_then(|key| self.sessions.get_mut(key)) else { return };
+        let subscription = session.subscriptions.get_mut(filter).expect("a follower has the filter");
+        subscription.state = State::Live(index as u32);
+    }
+}

@@ -1,0 +1,174 @@
+//! Moving messages: from the inbox over the backlog to the outboxes, and the heartbeats among them.
+
+use std::sync::Arc;
+
+use fanfare_protocol::{CloseCode, Cursor, Filter, Frame, OkBody, Position};
+
+use super::{Backlog, Followers, Pending, PollKey, SessionKey, Worker};
+use crate::clock::Now;
+use crate::entry::Entry;
+use crate::session::{Session, State};
+
+/// How much is moved to the outboxes before they are written: far below any outbox's bound, so that a client that
+/// reads is not cut off by a burst.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+impl Worker {
+    /// Moves a part of what waits to the outboxes. To be called again once nobody is dirty; false if nothing waits.
+    pub fn deliver(&mut self, now: Now) -> bool {
+        for answer in self.broker.take_answers(self.index) {
+            self.publish_answered(now, answer);
+        }
+        if self.backlog.is_empty() {
+            self.broker.take(self.index, now, &mut Backlog(&mut self.backlog));
+        }
+        let waited = !self.backlog.is_empty();
+        let mut bytes = 0;
+        while bytes < CHUNK_BYTES
+            && let Some(pending) = self.backlog.pop_front()
+        {
+            match pending {
+                Pending::Message(entry) => {
+                    bytes += entry.message.payload.bytes().len() + 64;
+                    self.deliver_message(&entry);
+                }
+                Pending::Live { session, filter, top } => self.go_live(session, &filter, top),
+                Pending::Heartbeat { sessions, top } => self.ping(&sessions, top),
+            }
+        }
+        waited
+    }
+
+    /// The next session that has something to be written or pulled; the caller writes until the socket takes no more.
+    pub fn next_dirty(&mut self) -> Option<SessionKey> {
+        while let Some(key) = self.dirty.pop_front() {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.dirty = false;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// True if somebody is to be written to.
+    pub fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Notes that so many bytes of a session's outbox went out.
+    pub fn written(&mut self, key: SessionKey, bytes: usize) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let messages = session.outbox.advance(bytes);
+        self.stats.deliveries += messages as u64;
+        self.stats.bytes += bytes as u64;
+    }
+
+    /// Does what is due: heartbeats, silent sessions, publishes that waited long enough.
+    pub fn tick(&mut self, now: Now) {
+        let heartbeat_ms = self.limits().heartbeat_ms;
+        let mut due = Vec::new();
+        while let Some((at, key)) = self.heartbeats.front().copied()
+            && at <= now.ms
+        {
+            self.heartbeats.pop_front();
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            session.outbox.shrink();
+            self.heartbeats.push_back((now.ms + heartbeat_ms, key));
+            if now.ms.saturating_sub(session.heard_ms) >= 2 * heartbeat_ms {
+                let reason = format!("nothing was heard for {} ms", 2 * heartbeat_ms);
+                self.close_after(key, CloseCode::Unresponsive, &reason, Some(0));
+            } else {
+                due.push(key);
+            }
+        }
+        if !due.is_empty() {
+            let top = self.broker.top(self.index, &mut Backlog(&mut self.backlog));
+            self.backlog.push_back(Pending::Heartbeat { sessions: due, top });
+        }
+        self.give_up(now);
+    }
+
+    /// When [`Worker::tick`] is next needed.
+    pub fn next_timeout(&self) -> Option<u64> {
+        let heartbeat = self.heartbeats.front().map(|(at, _)| *at);
+        let giving_up = self.giving_up.front().map(|(at, ..)| *at);
+        heartbeat.into_iter().chain(giving_up).min()
+    }
+
+    fn deliver_message(&mut self, entry: &Arc<Entry>) {
+        let Worker { followers, sessions, dirty, broker, .. } = self;
+        let (limits, seq) = (broker.limits(), entry.seq());
+        let (mut slow, mut ready): (Vec<SessionKey>, Vec<PollKey>) = (Vec::new(), Vec::new());
+        followers.visit_matching(entry.message.topic.as_str(), &mut |followers: &Followers| {
+            ready.extend_from_slice(&followers.polls);
+            for key in &followers.sessions {
+                let session = &mut sessions[*key];
+                if session.newest == seq || is_unwanted_echo(session, entry) {
+                    continue;
+                }
+                let frame = entry.frame(session.outbox.encoding());
+                if !session.has_room(frame.bytes().len(), limits) {
+                    slow.push(*key);
+                    continue;
+                }
+                session.newest = seq;
+                session.outbox.push_live(entry.clone());
+                if !session.dirty {
+                    session.dirty = true;
+                    dirty.push_back(*key);
+                }
+            }
+        });
+        for key in slow {
+            self.close_slow(key);
+        }
+        for key in ready {
+            self.poll_ready(key);
+        }
+    }
+
+    fn poll_ready(&mut self, key: PollKey) {
+        let Some(poll) = self.polls.get_mut(key) else { return };
+        let ready = std::mem::replace(&mut poll.ready, Box::new(|| ()));
+        self.end_poll(key);
+        ready();
+    }
+
+    /// The filter's place in the backlog is reached: all that was before it is delivered.
+    pub(super) fn go_live(&mut self, key: SessionKey, filter: &Filter, top: Position) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(subscription) = session.subscriptions.get_mut(filter) else { return };
+        let State::Joining { id, top: joined } = subscription.state else { return };
+        if joined != top {
+            return;
+        }
+        let followers = self.followers.entry(filter);
+        subscription.state = State::Live(followers.sessions.len() as u32);
+        session.deaf += u32::from(!subscription.echo);
+        followers.sessions.push(key);
+        let cursor = Cursor::from(top);
+        let frame = match id {
+            Some(id) => Frame::Ok { id, body: OkBody { cursor: Some(cursor), ..OkBody::default() } },
+            None => Frame::Live { filter: Some(filter.clone()), cursor },
+        };
+        self.reply(key, &frame);
+    }
+
+    fn ping(&mut self, sessions: &[SessionKey], top: Position) {
+        let ping = Frame::Ping { cursor: Cursor::from(top) };
+        for key in sessions {
+            self.reply(*key, &ping);
+        }
+    }
+}
+
+/// True if the session published the message itself and every filter of it that matches is deaf to that.
+fn is_unwanted_echo(session: &Session, entry: &Entry) -> bool {
+    if session.deaf == 0 || entry.origin != Some(session.id) {
+        return false;
+    }
+    let topic = entry.message.topic.as_str();
+    !session.subscriptions.iter().any(|(filter, subscription)| {
+        subscription.echo && matches!(subscription.state, State::Live(_)) && filter.matches(topic)
+    })
+}

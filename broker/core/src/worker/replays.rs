@@ -1,0 +1,109 @@
+//! Subscriptions that begin, by a replay or at once, and replays that go on as their outbox drains.
+
+use fanfare_protocol::{Cursor, Filter, Frame, OkBody, Position, SubscribeOptions};
+
+use super::{Backlog, Pending, SessionKey, Worker};
+use crate::broker::BadCursor;
+use crate::clock::Now;
+use crate::replay::{Budget, Pulled, ReplayEvent};
+use crate::session::{State, Subscription};
+
+/// The most messages pulled under one hold of the partition's lock.
+const PULL_MESSAGES: usize = 256;
+
+impl Worker {
+    /// Follows a filter that was checked and is new to the session.
+    pub(super) fn begin_subscription(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        id: u64,
+        filter: Filter,
+        options: SubscribeOptions,
+    ) -> Result<(), BadCursor> {
+        let after = options.after.as_ref().map(|cursor| self.broker.own_part(cursor)).transpose()?;
+        let last = options.last.unwrap_or(0) as usize;
+        let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
+        if after.is_none() && last == 0 {
+            let top = self.broker.follow(self.index, &filter, &mut Backlog(&mut self.backlog));
+            let state = State::Joining { id: Some(id), top };
+            session.subscriptions.insert(filter.clone(), Subscription { state, echo: options.echo });
+            self.mark_live(key, filter, top);
+            return Ok(());
+        }
+        let deaf_to = (!options.echo).then_some(session.id);
+        let (replay, whole, start) = self.broker.begin_replay(&filter, after, last, deaf_to, now);
+        let state = State::Replaying(Box::new(replay));
+        session.subscriptions.insert(filter.clone(), Subscription { state, echo: options.echo });
+        session.replaying.push_back(filter);
+        let resumed = after.map(|_| whole);
+        let body = OkBody { cursor: Some(Cursor::from(start)), resumed, ..OkBody::default() };
+        self.reply(key, &Frame::Ok { id, body });
+        Ok(())
+    }
+
+    /// Pulls from the session's next replay if its outbox is at most half full; true if there may be more to pull.
+    pub fn pull(&mut self, now: Now, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let limits = self.broker.limits();
+        let bytes = (limits.outbox_bytes / 2).saturating_sub(session.outbox.bytes());
+        let messages = (limits.outbox_items / 2).saturating_sub(session.outbox.items()).min(PULL_MESSAGES);
+        if bytes == 0 || messages == 0 {
+            return false;
+        }
+        let Some(filter) = session.replaying.pop_front() else { return false };
+        let subscription = session.subscriptions.get_mut(&filter).expect("a replaying filter is subscribed");
+        let State::Replaying(replay) = &mut subscription.state else { return true };
+        let backlog = &mut Backlog(&mut self.backlog);
+        let (pulled, top) =
+            self.broker.pull(self.index, &filter, replay, Budget { messages, bytes }, now, backlog);
+        if pulled.caught_up {
+            subscription.state = State::Joining { id: None, top };
+        } else {
+            session.replaying.push_back(filter.clone());
+        }
+        let caught_up = pulled.caught_up;
+        self.push_pulled(key, &filter, pulled);
+        if caught_up {
+            self.mark_live(key, filter, top);
+        }
+        self.mark_dirty(key);
+        true
+    }
+
+    /// True if the session has a replay that goes on once its outbox has drained.
+    pub fn is_replaying(&self, key: SessionKey) -> bool {
+        self.sessions.get(key).is_some_and(|session| !session.replaying.is_empty())
+    }
+
+    /// Puts the mark at which the filter is live behind all that is not its.
+    fn mark_live(&mut self, session: SessionKey, filter: Filter, top: Position) {
+        self.backlog.push_back(Pending::Live { session, filter: filter.clone(), top });
+        if self.backlog.len() == 1 {
+            self.backlog.pop_front();
+            self.go_live(session, &filter, top);
+        }
+    }
+
+    fn push_pulled(&mut self, key: SessionKey, filter: &Filter, pulled: Pulled) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let encoding = session.outbox.encoding();
+        for event in pulled.events {
+            match event {
+                ReplayEvent::Message(entry) => session.outbox.push_replayed(filter, entry),
+                ReplayEvent::Gap(gap) => {
+                    let frame = Frame::Replay { filter: filter.clone(), frame: Box::new(Frame::Gap(gap)) };
+                    session.outbox.push_own(|out| frame.encode(encoding, out));
+                    self.stats.gaps += 1;
+                }
+            }
+        }
+    }
+
+    /// A subscription that is not live yet is answered before it ends.
+    pub(super) fn answer_joining(&mut self, key: SessionKey, state: &State) {
+        let State::Joining { id: Some(id), top } = *state else { return };
+        let body = OkBody { cursor: Some(Cursor::from(top)), ..OkBody::default() };
+        self.reply(key, &Frame::Ok { id, body });
+    }
+}

@@ -1,0 +1,217 @@
+//! The kinds of value that a key takes: how each is read, and what is said when it can't be.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use fanfare_protocol::{Filter, OnSlow};
+use serde::Deserialize;
+
+use super::origin::parse_origin;
+
+/// What a key takes.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// An address and port to listen on.
+    Address,
+    /// `true` or `false`.
+    Switch,
+    /// A list of web origins.
+    Origins,
+    /// A topic filter.
+    Filter,
+    /// What happens to the slow.
+    OnSlow,
+    /// A whole number.
+    Count(RangeInclusive<u64>),
+    /// A number of bytes, with or without a unit.
+    Size(RangeInclusive<u64>),
+    /// A duration with its unit; the range is in milliseconds.
+    Duration(RangeInclusive<u64>),
+    /// Nothing, for this reason: a later version's.
+    NotServed(&'static str),
+}
+
+/// A value as it stands in its source.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Raw {
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Raw>),
+    /// Something that no key takes, as it is shown.
+    #[serde(skip)]
+    Other(String),
+}
+
+impl Kind {
+    /// Checks a value without keeping it; an error continues the sentence "`key = value` …".
+    pub(super) fn check(&self, raw: &Raw) -> Result<(), String> {
+        match self {
+            Kind::Address => parse_address(text(raw)?).map(drop),
+            Kind::Filter => parse_filter(text(raw)?).map(drop),
+            Kind::OnSlow => parse_on_slow(text(raw)?).map(drop),
+            Kind::Count(_) | Kind::Size(_) | Kind::Duration(_) => self.number(raw).map(drop),
+            Kind::NotServed(reason) => Err(format!("is not served by this version: {reason}")),
+            Kind::Switch => match raw {
+                Raw::Boolean(_) => Ok(()),
+                Raw::Integer(_) | Raw::Text(_) | Raw::List(_) | Raw::Other(_) => {
+                    Err("is neither true nor false".to_owned())
+                }
+            },
+            Kind::Origins => {
+                let Raw::List(origins) = raw else {
+                    return Err("is no list; write one such as [\"https://app.example\"]".to_owned());
+                };
+                origins.iter().try_for_each(|origin| parse_origin(text(origin)?).map(drop))
+            }
+        }
+    }
+
+    /// The number that a count, a size (in bytes) or a duration (in milliseconds) writes.
+    pub(super) fn number(&self, raw: &Raw) -> Result<u64, String> {
+        let (number, range) = match self {
+            Kind::Count(range) => (count(raw)?, range),
+            Kind::Size(range) => (size(raw)?, range),
+            Kind::Duration(range) => (milliseconds(raw)?, range),
+            Kind::Address
+            | Kind::Switch
+            | Kind::Origins
+            | Kind::Filter
+            | Kind::OnSlow
+            | Kind::NotServed(_) => return Err("is no number".to_owned()),
+        };
+        if number < i128::from(*range.start()) {
+            return Err(format!("is below the minimum, {}", self.show(*range.start())));
+        }
+        match u64::try_from(number) {
+            Ok(number) if number <= *range.end() => Ok(number),
+            Ok(_) | Err(_) => Err(format!("is above the maximum, {}", self.show(*range.end()))),
+        }
+    }
+
+    /// A number of this kind as a person writes it.
+    pub(super) fn show(&self, number: u64) -> String {
+        match self {
+            Kind::Size(_) => show_size(number),
+            Kind::Duration(_) => humantime::format_duration(Duration::from_millis(number)).to_string(),
+            Kind::Count(_)
+            | Kind::Address
+            | Kind::Switch
+            | Kind::Origins
+            | Kind::Filter
+            | Kind::OnSlow
+            | Kind::NotServed(_) => number.to_string(),
+        }
+    }
+
+    /// What a variable of the environment says, which knows only text.
+    pub(super) fn read_variable(&self, written: &str) -> Raw {
+        let written = written.trim();
+        match self {
+            Kind::Switch => written.parse().map_or_else(|_| Raw::Text(written.to_owned()), Raw::Boolean),
+            Kind::Count(_) | Kind::Size(_) => {
+                written.parse().map_or_else(|_| Raw::Text(written.to_owned()), Raw::Integer)
+            }
+            Kind::Origins => {
+                let origins = written.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+                Raw::List(origins.map(|origin| Raw::Text(origin.to_owned())).collect())
+            }
+            Kind::Address | Kind::Filter | Kind::OnSlow | Kind::Duration(_) | Kind::NotServed(_) => {
+                Raw::Text(written.to_owned())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Raw::Boolean(value) => write!(f, "{value}"),
+            Raw::Integer(value) => write!(f, "{value}"),
+            Raw::Text(value) => write!(f, "{value:?}"),
+            Raw::Other(shown) => f.write_str(shown),
+            Raw::List(values) => {
+                let shown: Vec<String> = values.iter().map(Raw::to_string).collect();
+                write!(f, "[{}]", shown.join(", "))
+            }
+        }
+    }
+}
+
+/// The address that `written` is; `localhost` stands for 127.0.0.1.
+pub(crate) fn parse_address(written: &str) -> Result<SocketAddr, String> {
+    let numeric = written.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    SocketAddr::from_str(numeric.as_deref().unwrap_or(written))
+        .map_err(|_| "is no address and port such as 127.0.0.1:8900 or [::]:8900".to_owned())
+}
+
+/// The filter that `written` is.
+pub(super) fn parse_filter(written: &str) -> Result<Filter, String> {
+    Filter::parse(written).map_err(|error| format!("is no filter such as \"prices.>\": it {error}"))
+}
+
+/// The policy that `written` names.
+pub(super) fn parse_on_slow(written: &str) -> Result<OnSlow, String> {
+    match written {
+        "disconnect" => Ok(OnSlow::Disconnect),
+        "drop" => Ok(OnSlow::Drop),
+        "latest" => Ok(OnSlow::Latest),
+        _ => Err("is none of \"disconnect\", \"drop\" and \"latest\"".to_owned()),
+    }
+}
+
+fn text(raw: &Raw) -> Result<&str, String> {
+    match raw {
+        Raw::Text(text) => Ok(text),
+        Raw::Boolean(_) | Raw::Integer(_) | Raw::List(_) | Raw::Other(_) => {
+            Err("is no text; put it in quotes".to_owned())
+        }
+    }
+}
+
+fn count(raw: &Raw) -> Result<i128, String> {
+    match raw {
+        Raw::Integer(number) => Ok(i128::from(*number)),
+        Raw::Boolean(_) | Raw::Text(_) | Raw::List(_) | Raw::Other(_) => Err("is no whole number".to_owned()),
+    }
+}
+
+fn size(raw: &Raw) -> Result<i128, String> {
+    let wrong = || "is no size such as \"64KiB\"".to_owned();
+    match raw {
+        Raw::Integer(number) => Ok(i128::from(*number)),
+        Raw::Text(written) => {
+            written.parse::<ByteSize>().map(|size| i128::from(size.as_u64())).map_err(|_| wrong())
+        }
+        Raw::Boolean(_) | Raw::List(_) | Raw::Other(_) => Err(wrong()),
+    }
+}
+
+fn milliseconds(raw: &Raw) -> Result<i128, String> {
+    match raw {
+        Raw::Text(written) => match humantime::parse_duration(written) {
+            Ok(duration) => Ok(i128::try_from(duration.as_millis()).unwrap_or(i128::MAX)),
+            Err(_) => Err("is no duration such as \"25s\", \"500ms\" or \"1h\"".to_owned()),
+        },
+        Raw::Integer(_) => Err("has no unit; write a duration such as \"25s\" or \"500ms\"".to_owned()),
+        Raw::Boolean(_) | Raw::List(_) | Raw::Other(_) => Err("is no duration such as \"25s\"".to_owned()),
+    }
+}
+
+/// A number of bytes in the largest unit that leaves no rest.
+pub(super) fn show_size(bytes: u64) -> String {
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}

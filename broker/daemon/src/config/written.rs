@@ -1,0 +1,52 @@
+//! The configuration as written: all sources merged, everything optional, nothing unknown.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::value::Raw;
+
+/// What the sources say together.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    /// The address to listen on.
+    pub(super) listen: Option<String>,
+    /// The number of workers.
+    pub(super) workers: Option<usize>,
+    /// The time between two pings.
+    pub(super) heartbeat: Option<Raw>,
+    /// The web origins served.
+    pub(super) origins: Option<Vec<String>>,
+    /// Consent to serve everybody.
+    pub(super) insecure: Option<bool>,
+    /// The rules in order.
+    #[serde(default)]
+    pub(super) topics: Vec<TopicWritten>,
+    /// The bounds by name.
+    #[serde(default)]
+    pub(super) limits: BTreeMap<String, Raw>,
+}
+
+/// One `[[topics]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TopicWritten {
+    /// The topics meant.
+    pub(super) filter: String,
+    /// How much is kept.
+    #[serde(default)]
+    pub(super) history: HistoryWritten,
+    /// What happens to the slow.
+    pub(super) on_slow: Option<String>,
+}
+
+/// The `history` of a `[[topics]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryWritten {
+    /// The most messages.
+    pub(super) count: Option<usize>,
+    /// The oldest.
+    pub(super) age: Option<Raw>,
+}

@@ -1,0 +1,164 @@
+//! The HTTP edge: every request passes the origin rule, then goes to the hot paths by hand or to the router.
+
+mod history;
+mod operate;
+mod page;
+mod publish;
+mod router;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_protocol::ErrorCode;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use crate::node::ConnectionPlace;
+use crate::websocket;
+use crate::worker::Local;
+pub(crate) use router::router;
+
+/// What is answered: bytes of our own, or what the router made.
+pub(crate) type Answer = Response<Either<Full<Bytes>, axum::body::Body>>;
+
+/// Who is connected.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    _place: ConnectionPlace,
+}
+
+/// Serves one connection: HTTP/1.1, HTTP/2 with prior knowledge, or a WebSocket after the upgrade.
+pub(crate) async fn serve(
+    local: Rc<Local>,
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    place: ConnectionPlace,
+) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    let limits = &local.node.settings.limits;
+    let (handshake, head_bytes) = (Duration::from_millis(limits.handshake_ms), limits.handshake_bytes);
+    let mut first = [0; 3];
+    let Ok(Ok(1..)) = tokio::time::timeout(handshake, stream.peek(&mut first)).await else { return };
+    let peer = Rc::new(Peer { address, _place: place });
+    let service = service_fn(move |request| {
+        let (local, peer) = (local.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(answer(local, peer, request).await) }
+    });
+    let io = TokioIo::new(stream);
+    let result = if first == *b"PRI" {
+        let mut http2 = hyper::server::conn::http2::Builder::new(LocalExecutor);
+        http2.timer(TokioTimer::new()).max_header_list_size(head_bytes as u32).max_concurrent_streams(100);
+        http2.serve_connection(io, service).await
+    } else {
+        let mut http1 = hyper::server::conn::http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(handshake).max_buf_size(head_bytes.max(8 * 1024));
+        http1.serve_connection(io, service).with_upgrades().await
+    };
+    if let Err(error) = result {
+        tracing::debug!(%address, %error, "a connection ended badly");
+    }
+}
+
+async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) -> Answer {
+    let answer = route(&local, &peer, request).await;
+    local.node.metrics.answered(answer.status());
+    answer
+}
+
+async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {
+    if let Err(error) = local.node.origin.check(request.uri(), request.headers()) {
+        return problem(error.code(), &error.to_string(), None);
+    }
+    let path = request.uri().path();
+    if path == "/v1/ws" {
+        return websocket::upgrade(local, peer, request);
+    }
+    if let Some(name) = path.strip_prefix("/v1/topics/") {
+        match (request.method(), name.strip_suffix("/messages")) {
+            (&Method::POST, None) => return publish::one(&local.node, request).await,
+            (&Method::GET, Some(_)) => return history::read(local, request).await,
+            _ => {}
+        }
+    }
+    router::call(local.router.clone(), request).await
+}
+
+/// An error as RFC 9457 has it, with the protocol's stable word.
+pub(crate) fn problem(code: ErrorCode, detail: &str, retry_after_ms: Option<u64>) -> Answer {
+    let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    problem_with(status, code, detail, retry_after_ms)
+}
+
+/// An error with a status that is not the code's own, and headers that it asks for.
+pub(crate) fn refused(
+    status: StatusCode,
+    code: ErrorCode,
+    detail: &str,
+    headers: &'static [(&'static str, &'static str)],
+) -> Answer {
+    let mut answer = problem_with(status, code, detail, None);
+    for (name, value) in headers {
+        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    answer
+}
+
+fn problem_with(status: StatusCode, code: ErrorCode, detail: &str, retry_after_ms: Option<u64>) -> Answer {
+    let mut body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": code.as_str(),
+        "detail": detail,
+    });
+    if let Some(retry_after_ms) = retry_after_ms {
+        body["retry_after_ms"] = retry_after_ms.into();
+    }
+    let mut answer = bytes(status, "application/problem+json", body.to_string().into());
+    if let Some(retry_after_ms) = retry_after_ms {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_ms.div_ceil(1_000)));
+    }
+    answer
+}
+
+/// A JSON answer that no cache keeps.
+pub(crate) fn json(body: Bytes) -> Answer {
+    bytes(StatusCode::OK, "application/json", body)
+}
+
+/// An answer with these bytes.
+pub(crate) fn bytes(status: StatusCode, media_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(full(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A body of these bytes.
+pub(crate) fn full(body: Bytes) -> Either<Full<Bytes>, axum::body::Body> {
+    Either::Left(Full::new(body))
+}
+
+/// Runs hyper's tasks on the worker's own thread.
+#[derive(Clone)]
+struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading a topic's history, at once or as a long poll.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fanfare_core::{History, PollKey};
+use fanfare_protocol::{Cursor, Encoding, ErrorCode, Filter, RequestError, Topic, encode_history_body};
+use hyper::Request;
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Answer, problem};
+use crate::worker::Local;
+
+/// What may stand in the query.
+struct Query {
+    after: Option<Cursor>,
+    limit: usize,
+    wait: Duration,
+}
+
+/// Ends a long poll when it is dropped, be it because its client went away.
+struct Waiting {
+    local: Rc<Local>,
+    key: PollKey,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.local.worker.borrow_mut().end_poll(self.key);
+    }
+}
+
+/// `GET /v1/topics/{topic}/messages?after=&limit=&wait=`
+pub(super) async fn read(local: &Rc<Local>, request: Request<Incoming>) -> Answer {
+    match answer(local, &request).await {
+        Ok(answer) => answer,
+        Err(error) => problem(error.code, &error.reason, None),
+    }
+}
+
+/// The topic whose name stands, percent-encoded, in a path.
+pub(super) fn topic(name: &str) -> Result<Topic, RequestError> {
+    let bad = |reason| RequestError { id: None, code: ErrorCode::BadTopic, reason };
+    let name = percent_decode_str(name).decode_utf8();
+    let name = name.map_err(|_| bad("the topic in the path is not UTF-8".to_owned()))?;
+    Topic::parse(&name).map_err(|error| bad(format!("topic {} {error}", shorten(&name))))
+}
+
+async fn answer(local: &Rc<Local>, request: &Request<Incoming>) -> Result<Answer, RequestError> {
+    let path = request.uri().path();
+    let name = path.trim_start_matches("/v1/topics/").trim_end_matches("/messages");
+    let filter = Filter::from(&topic(name)?);
+    let query = Query::parse(local, request.uri().query().unwrap_or(""))?;
+    let until = Instant::now() + query.wait;
+    loop {
+        let (sender, ready) = oneshot::channel();
+        let polled = local.worker.borrow_mut().poll(
+            local.node.clock.now(),
+            &filter,
+            query.after.as_ref(),
+            query.limit,
+            Box::new(move || drop(sender.send(()))),
+        );
+        let bad_cursor =
+            |error| RequestError { id: None, code: ErrorCode::BadCursor, reason: format!("after: {error}") };
+        let (history, key) = polled.map_err(|error| bad_cursor(error.to_string()))?;
+        let Some(key) = key else { return Ok(render(&history)) };
+        let _waiting = Waiting { local: local.clone(), key };
+        if query.wait.is_zero() || tokio::time::timeout_at(until, ready).await.is_err() {
+            return Ok(render(&history));
+        }
+    }
+}
+
+impl Query {
+    fn parse(local: &Local, query: &str) -> Result<Query, RequestError> {
+        let limits = &local.node.settings.limits;
+        let bad = |code, reason| Err(RequestError { id: None, code, reason });
+        let mut parsed = Query { after: None, limit: limits.history_frames as usize, wait: Duration::ZERO };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "after" => match value.parse() {
+                    Ok(cursor) => parsed.after = Some(cursor),
+                    Err(error) => {
+                        return bad(ErrorCode::BadCursor, format!("after {} {error}", shorten(&value)));
+                    }
+                },
+                "limit" => match value.parse::<u32>() {
+                    Ok(limit) if (1..=limits.history_frames).contains(&limit) => parsed.limit = limit as usize,
+                    _ => {
+                        let most = limits.history_frames;
+                        let reason = format!("limit {} is no whole number from 1 to {most}", shorten(&value));
+                        return bad(ErrorCode::BadRequest, reason);
+                    }
+                },
+                "wait" => match value.parse::<u64>() {
+                    Ok(wait_s) if wait_s * 1_000 <= limits.poll_wait_ms => parsed.wait = Duration::from_secs(wait_s),
+                    _ => {
+                        let most = limits.poll_wait_ms / 1_000;
+                        let reason = format!("wait {} is no whole number of seconds from 0 to {most}", shorten(&value));
+                        return bad(ErrorCode::BadRequest, reason);
+                    }
+                },
+                _ => {
+                    let reason = format!("unknown parameter {}; `after`, `limit` and `wait` are known here", shorten(&name));
+                    return bad(ErrorCode::BadRequest, reason);
+                }
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn render(history: &History) -> Answer {
+    let frames: Vec<Vec<u8>> = history.events.iter().map(|event| event.frame(Encoding::Json)).collect();
+    let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+    let mut body = Vec::new();
+    encode_history_body(&frames, &Cursor::from(history.cursor), history.more, &mut body);
+    super::json(body.into())
+}
+
+/// A value as it stands in an error: quoted, and at most 64 characters of it.
+pub(super) fn shorten(value: &str) -> String {
+    let shown: String = value.chars().take(64).collect();
+    let dots = if shown.len() < value.len() { "…" } else { "" };
+    format!("\"{shown}{dots}\"")
+}

@@ -1,0 +1,144 @@
+//! What operators ask: topics, sessions, health and figures.
+
+use bytes::Bytes;
+use fanfare_core::{SessionId, SessionInfo, TopicInfo};
+use fanfare_protocol::{ErrorCode, Filter};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::history::shorten;
+use super::{Answer, problem};
+use crate::node::{Command, Node};
+
+/// The most topics of one answer.
+const TOPICS_MAX: usize = 1_000;
+const TOPICS_DEFAULT: usize = 100;
+
+/// `GET /healthz`: the process answers.
+pub(super) fn healthz() -> Answer {
+    super::json(Bytes::from_static(b"{\"status\":\"ok\"}"))
+}
+
+/// `GET /readyz`: the node can deliver.
+pub(super) fn readyz(node: &Node) -> Answer {
+    let limits = &node.settings.limits;
+    if node.connections() >= limits.connections {
+        let detail = format!("{} connections are open, the limit", limits.connections);
+        return problem(ErrorCode::Unavailable, &detail, Some(1_000));
+    }
+    super::json(json!({ "status": "ready", "backplane": "memory" }).to_string().into())
+}
+
+/// `GET /metrics`, in the text format of Prometheus.
+pub(super) fn metrics(node: &Node) -> Answer {
+    let text = node.metrics.render(node);
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    super::bytes(StatusCode::OK, media_type, text.into())
+}
+
+/// `GET /v1/topics?filter=&after=&limit=`
+pub(super) fn topics(node: &Node, query: &str) -> Answer {
+    let (mut filter, mut after, mut limit) = (None, None, TOPICS_DEFAULT);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "filter" => match Filter::parse(&value) {
+                Ok(parsed) => filter = Some(parsed),
+                Err(error) => {
+                    let detail = format!("filter {} {error}", shorten(&value));
+                    return problem(ErrorCode::BadFilter, &detail, None);
+                }
+            },
+            "after" => after = Some(value.into_owned()),
+            "limit" => match value.parse::<usize>() {
+                Ok(parsed) if (1..=TOPICS_MAX).contains(&parsed) => limit = parsed,
+                _ => {
+                    let detail = format!("limit {} is no whole number from 1 to {TOPICS_MAX}", shorten(&value));
+                    return problem(ErrorCode::BadRequest, &detail, None);
+                }
+            },
+            _ => {
+                let detail =
+                    format!("unknown parameter {}; `filter`, `after` and `limit` are known here", shorten(&name));
+                return problem(ErrorCode::BadRequest, &detail, None);
+            }
+        }
+    }
+    let all = Filter::parse(">").expect("`>` is a filter");
+    let mut found = node.broker.list_topics(filter.as_ref().unwrap_or(&all), after.as_deref(), limit + 1);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let topics: Vec<Value> = found.iter().map(topic).collect();
+    super::json(json!({ "topics": topics, "more": more }).to_string().into())
+}
+
+/// `DELETE /v1/topics/{topic}/messages`
+pub(super) fn clear(node: &Node, name: &str) -> Answer {
+    match super::history::topic(name) {
+        Ok(topic) => {
+            let cleared = node.broker.clear(&topic);
+            super::json(json!({ "topic": topic.as_str(), "cleared": cleared }).to_string().into())
+        }
+        Err(error) => problem(error.code, &error.reason, None),
+    }
+}
+
+/// `GET /v1/sessions`
+pub(super) async fn sessions(node: &Node) -> Answer {
+    let mut found = Vec::new();
+    for door in &node.workers {
+        let (sender, receiver) = oneshot::channel();
+        let asked = door.ask(Command::Sessions(sender)).is_ok();
+        match receiver.await {
+            Ok(infos) if asked => found.extend(infos),
+            _ => return busy(),
+        }
+    }
+    found.sort_by_key(|info| info.id);
+    let sessions: Vec<Value> = found.iter().map(session).collect();
+    super::json(json!({ "sessions": sessions }).to_string().into())
+}
+
+/// `DELETE /v1/sessions/{id}`
+pub(super) async fn disconnect(node: &Node, id: &str) -> Answer {
+    let absent = || problem(ErrorCode::NotFound, &format!("there is no session {}", shorten(id)), None);
+    let Ok(number) = id.parse() else { return absent() };
+    for door in &node.workers {
+        let (sender, receiver) = oneshot::channel();
+        if door.ask(Command::Disconnect(SessionId(number), sender)).is_err() {
+            return busy();
+        }
+        match receiver.await {
+            Ok(true) => return super::json(json!({ "session": id, "disconnected": true }).to_string().into()),
+            Ok(false) => {}
+            Err(_) => return busy(),
+        }
+    }
+    absent()
+}
+
+fn busy() -> Answer {
+    problem(ErrorCode::Unavailable, "a worker has too much to do to answer", Some(1_000))
+}
+
+fn topic(info: &TopicInfo) -> Value {
+    json!({
+        "topic": info.name.as_str(),
+        "position": info.position.to_string(),
+        "published": info.published,
+        "kept": info.kept,
+        "time": info.time,
+        "subscriptions": info.followers,
+    })
+}
+
+fn session(info: &SessionInfo) -> Value {
+    json!({
+        "session": info.id.0.to_string(),
+        "protocol": info.encoding.subprotocol(),
+        "open_ms": info.open_ms,
+        "subscriptions": info.filters.iter().map(Filter::as_str).collect::<Vec<_>>(),
+        "outbox_bytes": info.outbox_bytes,
+        "outbox_items": info.outbox_items,
+    })
+}

@@ -1,0 +1,244 @@
+//! Publishing over HTTP: one message, or a batch.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_core::{Draft, Published, Publishing, Refusal};
+use fanfare_protocol::{ErrorCode, IDEMPOTENCY_KEY_BYTES_MAX, Publication, RequestError, Topic, decode_batch};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, Request, Uri};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Answer, problem};
+use crate::node::Node;
+
+/// `POST /v1/topics/{topic}`
+pub(super) async fn one(node: &Node, request: Request<Incoming>) -> Answer {
+    match publish_one(node, request).await {
+        Ok(answer) => answer,
+        Err(error) => error.answer(),
+    }
+}
+
+/// Why a publish by HTTP failed.
+pub(super) enum Failure {
+    Request(RequestError),
+    Refused(Refusal),
+}
+
+async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, Failure> {
+    let (head, body) = request.into_parts();
+    let name = head.uri.path().trim_start_matches("/v1/topics/");
+    let topic = parse_topic(node, name)?;
+    let body = read_body(body, node.settings.limits.frame_bytes, "limits.frame_bytes").await?;
+    let content_type = match head.headers.get(CONTENT_TYPE).map(|value| value.to_str()) {
+        None => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return Err(bad("header Content-Type is not ASCII".to_owned())),
+    };
+    let mut publication = Publication::from_body(content_type, body)?;
+    publication.idempotency_key = idempotency_key(&head.headers)?;
+    publication.ttl_s = ttl_s(&head.uri)?;
+    let until = Instant::now() + Duration::from_millis(node.settings.limits.publish_wait_ms);
+    let published = publish(node, topic.clone(), publication, until).await.map_err(Failure::Refused)?;
+    Ok(super::json(render(&topic, &published)))
+}
+
+/// `POST /v1/publish`: each item its own success or error.
+pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
+    let limits = &node.settings.limits;
+    let body = match read_body(body, limits.batch_bytes, "limits.batch_bytes").await {
+        Ok(body) => body,
+        Err(failure) => return failure.answer(),
+    };
+    let items = match decode_batch(&body, limits.batch_items) {
+        Ok(items) => items,
+        Err(error) => return Failure::Request(error).answer(),
+    };
+    let until = Instant::now() + Duration::from_millis(limits.publish_wait_ms);
+    let mut out = Vec::with_capacity(items.len() * 96);
+    let mut overloaded = None;
+    out.extend_from_slice(b"{\"results\":[");
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let result = match (item, overloaded) {
+            (Err(error), _) => Err(Failure::Request(error)),
+            (Ok(_), Some(refusal)) => Err(Failure::Refused(refusal)),
+            (Ok((topic, publication)), None) => {
+                match check_size(&publication, limits.frame_bytes) {
+                    Err(error) => Err(Failure::Request(error)),
+                    Ok(()) => publish(node, topic.clone(), publication, until)
+                        .await
+                        .map(|published| (topic, published))
+                        .map_err(Failure::Refused),
+                }
+            }
+        };
+        match result {
+            Ok((topic, published)) => out.extend_from_slice(&render(&topic, &published)),
+            Err(failure) => {
+                if let Failure::Refused(refusal @ Refusal::Overloaded { .. }) = failure {
+                    overloaded = Some(refusal);
+                }
+                out.extend_from_slice(failure.item().to_string().as_bytes());
+            }
+        }
+    }
+    out.extend_from_slice(b"]}");
+    super::json(out.into())
+}
+
+/// Publishes, and waits for room until `until` if it must.
+async fn publish(
+    node: &Node,
+    topic: Topic,
+    publication: Publication,
+    until: Instant,
+) -> Result<Published, Refusal> {
+    let mut outcome = None;
+    let draft = Draft { topic, publication, origin: None, deaf: 0 };
+    let publishing = node.broker.publish(node.clock.now(), draft, || {
+        let (sender, receiver) = oneshot::channel();
+        outcome = Some(receiver);
+        // Who waited may be gone; the message is published all the same.
+        Box::new(move |_, result| drop(sender.send(result)))
+    });
+    let (ticket, mut outcome) = match (publishing, outcome) {
+        (Publishing::Waits(ticket), Some(outcome)) => (ticket, outcome),
+        (Publishing::Waits(_), None) => unreachable!("a publish that waits has a completion"),
+        (Publishing::Done(result), _) => {
+            node.metrics.published(result.is_ok());
+            return result;
+        }
+    };
+    let result = match tokio::time::timeout_at(until, &mut outcome).await {
+        Ok(result) => result,
+        Err(_) if node.broker.cancel(ticket) => {
+            let waited_ms = node.settings.limits.publish_wait_ms;
+            Ok(Err(Refusal::Overloaded { waited_ms }))
+        }
+        Err(_) => outcome.await,
+    };
+    let result = result.unwrap_or(Err(Refusal::Overloaded { waited_ms: 0 }));
+    node.metrics.published(result.is_ok());
+    result
+}
+
+fn parse_topic(node: &Node, name: &str) -> Result<Topic, RequestError> {
+    if let Some(topic) = node.broker.known_topic(name) {
+        return Ok(topic);
+    }
+    super::history::topic(name)
+}
+
+/// The whole body, at most `limit` bytes; nothing is allocated for what is only declared.
+async fn read_body<B>(body: B, limit: usize, name: &str) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let too_large = |size: String| {
+        let reason = format!("the body has {size} bytes, the limit is {limit} ({name})");
+        Failure::Request(RequestError { id: None, code: ErrorCode::TooLarge, reason })
+    };
+    let declared = body.size_hint().lower();
+    if declared > limit as u64 {
+        return Err(too_large(declared.to_string()));
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(format!("more than {limit}"))),
+        Err(error) => Err(bad(format!("the body can't be read: {error}"))),
+    }
+}
+
+fn check_size(publication: &Publication, limit: usize) -> Result<(), RequestError> {
+    let size = publication.payload.bytes().len();
+    if size <= limit {
+        return Ok(());
+    }
+    let reason = format!("data has {size} bytes, the limit is {limit} (limits.frame_bytes)");
+    Err(RequestError { id: None, code: ErrorCode::TooLarge, reason })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Failure> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Ok(key) = value.to_str() else {
+        return Err(bad("header Idempotency-Key is not ASCII".to_owned()));
+    };
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let length = key.len();
+        return Err(bad(format!(
+            "header Idempotency-Key has {length} bytes, it must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX}"
+        )));
+    }
+    Ok(Some(key.into()))
+}
+
+fn ttl_s(uri: &Uri) -> Result<Option<u32>, Failure> {
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()) {
+        match (&*name, value.parse::<u32>()) {
+            ("ttl_s", Ok(ttl_s @ 1..)) => return Ok(Some(ttl_s)),
+            ("ttl_s", _) => {
+                return Err(bad(format!("ttl_s {value:?} is no whole number of seconds from 1 to {}", u32::MAX)));
+            }
+            _ => return Err(bad(format!("unknown parameter {name:?}; `ttl_s` is known here"))),
+        }
+    }
+    Ok(None)
+}
+
+fn render(topic: &Topic, published: &Published) -> Bytes {
+    let mut body = Vec::with_capacity(96);
+    let topic = Value::from(topic.as_str());
+    let (position, heard) = (published.position, published.heard);
+    body.extend_from_slice(format!("{{\"topic\":{topic},\"position\":\"{position}\",\"heard\":{heard}").as_bytes());
+    if let Some(receivers) = published.receivers {
+        body.extend_from_slice(format!(",\"receivers\":{receivers}").as_bytes());
+    }
+    if published.repeated {
+        body.extend_from_slice(b",\"repeated\":true");
+    }
+    body.push(b'}');
+    body.into()
+}
+
+fn bad(reason: String) -> Failure {
+    Failure::Request(RequestError { id: None, code: ErrorCode::BadRequest, reason })
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Failure {
+        Failure::Request(error)
+    }
+}
+
+impl Failure {
+    fn parts(&self) -> (ErrorCode, String, Option<u64>) {
+        match self {
+            Failure::Request(error) => (error.code, error.reason.clone(), None),
+            Failure::Refused(refusal) => (refusal.code(), refusal.to_string(), refusal.retry_after_ms()),
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        let (code, detail, retry_after_ms) = self.parts();
+        problem(code, &detail, retry_after_ms)
+    }
+
+    /// The error of one item of a batch.
+    fn item(&self) -> Value {
+        let (code, detail, retry_after_ms) = self.parts();
+        let mut error = json!({ "code": code.as_str(), "detail": detail });
+        if let Some(retry_after_ms) = retry_after_ms {
+            error["retry_after_ms"] = retry_after_ms.into();
+        }
+        json!({ "error": error })
+    }
+}

@@ -1,0 +1,140 @@
+//! Figures for operators, counted a pass at a time, in Prometheus' names.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use fanfare_core::WorkerStats;
+use hyper::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::node::Node;
+use crate::process;
+
+/// The counters of one broker.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    deliveries: Counter,
+    delivered_bytes: Counter,
+    gaps: Counter,
+    errors: Counter,
+    closes: Counter,
+    slow_closes: Counter,
+    publishes: Family<PublishLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    sessions: Box<[AtomicUsize]>,
+    accept_errors: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PublishLabels {
+    edge: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    status: &'static str,
+}
+
+impl Metrics {
+    /// Counters that stand at zero.
+    pub(crate) fn new(workers: usize) -> Metrics {
+        Metrics { sessions: (0..workers).map(|_| AtomicUsize::new(0)).collect(), ..Metrics::default() }
+    }
+
+    /// Adds what a worker counted in a pass.
+    pub(crate) fn count(&self, worker: usize, stats: WorkerStats, sessions: usize) {
+        self.sessions[worker].store(sessions, Ordering::Relaxed);
+        if stats == WorkerStats::default() {
+            return;
+        }
+        self.deliveries.inc_by(stats.deliveries);
+        self.delivered_bytes.inc_by(stats.bytes);
+        self.gaps.inc_by(stats.gaps);
+        self.errors.inc_by(stats.errors);
+        self.closes.inc_by(stats.closes);
+        self.slow_closes.inc_by(stats.slow_closes);
+        if stats.publishes > 0 {
+            let labels = PublishLabels { edge: "websocket", outcome: "ok" };
+            self.publishes.get_or_create(&labels).inc_by(stats.publishes);
+        }
+    }
+
+    /// Counts a publish by HTTP.
+    pub(crate) fn published(&self, ok: bool) {
+        let outcome = if ok { "ok" } else { "refused" };
+        self.publishes.get_or_create(&PublishLabels { edge: "http", outcome }).inc();
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let status = match status.as_u16() {
+            100..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&RequestLabels { status }).inc();
+    }
+
+    /// Counts a connection that could not be accepted.
+    pub(crate) fn accept_failed(&self) {
+        self.accept_errors.inc();
+    }
+
+    /// All figures of this moment, in the OpenMetrics text format.
+    pub(crate) fn render(&self, node: &Node) -> String {
+        let mut registry = Registry::with_prefix("fanfare");
+        self.register_counters(&mut registry);
+        let stats = node.broker.stats();
+        let sessions: usize = self.sessions.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        for (name, help, value) in [
+            ("sessions", "WebSocket sessions that are open", sessions),
+            ("connections", "Connections that are open", node.connections()),
+            ("subscriptions", "Subscriptions of all sessions", stats.subscriptions),
+            ("topics", "Topics remembered", stats.topics),
+            ("history_messages", "Messages kept", stats.kept),
+            ("waiting_publishes", "Publishes that wait for room", stats.waiting_publishes),
+        ] {
+            register(&mut registry, name, help, None, value as u64);
+        }
+        let bytes = Some(Unit::Bytes);
+        register(&mut registry, "history", "What kept messages cost", bytes.clone(), stats.history_bytes as u64);
+        register(&mut registry, "inbox", "What waits for workers", bytes, stats.inbox_bytes as u64);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing to a string does not fail");
+        let ours = text.trim_end_matches("# EOF\n");
+        format!("{ours}{}# EOF\n", process::metrics())
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
+        for (name, help, counter) in [
+            ("deliveries", "Messages written to sessions", &self.deliveries),
+            ("gaps", "Gaps told", &self.gaps),
+            ("errors", "Error frames sent", &self.errors),
+            ("session_closes", "Sessions closed by the broker", &self.closes),
+            ("slow_session_closes", "Sessions closed because they were slow", &self.slow_closes),
+            ("accept_errors", "Connections that could not be accepted", &self.accept_errors),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        let help = "Bytes written to sessions";
+        registry.register_with_unit("delivered", help, Unit::Bytes, self.delivered_bytes.clone());
+        registry.register("publishes", "Publishes by edge and outcome", self.publishes.clone());
+        registry.register("http_requests", "Requests answered, by class of status", self.requests.clone());
+    }
+}
+
+fn register(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, value: u64) {
+    let gauge: Gauge<u64, AtomicU64> = Gauge::default();
+    gauge.set(value);
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, gauge),
+        None => registry.register(name, help, gauge),
+    }
+}

@@ -1,0 +1,137 @@
+//! What all threads of one broker share.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use fanfare_core::{Broker, SessionId, SessionInfo};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::metrics::Metrics;
+use crate::origin::OriginRule;
+
+/// One running broker.
+pub(crate) struct Node {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) settings: Settings,
+    pub(crate) origin: OriginRule,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) workers: Box<[WorkerDoor]>,
+    connections: AtomicUsize,
+    sessions_by_address: DashMap<IpAddr, usize>,
+}
+
+/// How to reach one worker from another thread.
+pub(crate) struct WorkerDoor {
+    commands: mpsc::Sender<Command>,
+    connections: AtomicUsize,
+}
+
+/// What a worker is asked to do.
+pub(crate) enum Command {
+    /// Serve a connection.
+    Serve(std::net::TcpStream, SocketAddr, ConnectionPlace),
+    /// Tell about all sessions.
+    Sessions(oneshot::Sender<Vec<SessionInfo>>),
+    /// End a session, if it is here.
+    Disconnect(SessionId, oneshot::Sender<bool>),
+}
+
+/// A connection's place in the counts, given back when it is dropped.
+pub(crate) struct ConnectionPlace {
+    node: Arc<Node>,
+    worker: usize,
+}
+
+/// A session's place in the count of its address, given back when it is dropped.
+pub(crate) struct SessionPlace {
+    node: Arc<Node>,
+    address: IpAddr,
+}
+
+impl Node {
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        settings: Settings,
+        origin: OriginRule,
+        clock: Clock,
+        metrics: Metrics,
+        commands: Vec<mpsc::Sender<Command>>,
+    ) -> Node {
+        let door = |commands| WorkerDoor { commands, connections: AtomicUsize::new(0) };
+        Node {
+            broker,
+            settings,
+            origin,
+            clock,
+            metrics,
+            workers: commands.into_iter().map(door).collect(),
+            connections: AtomicUsize::new(0),
+            sessions_by_address: DashMap::new(),
+        }
+    }
+
+    /// A place for a connection at the worker that has the fewest; none, if there are too many.
+    pub(crate) fn place_connection(self: &Arc<Node>) -> Option<ConnectionPlace> {
+        let most = self.settings.limits.connections;
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= most {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let doors = self.workers.iter().enumerate();
+        let (worker, door) = doors.min_by_key(|(_, door)| door.connections.load(Ordering::Relaxed))?;
+        door.connections.fetch_add(1, Ordering::Relaxed);
+        Some(ConnectionPlace { node: self.clone(), worker })
+    }
+
+    /// A place for a session of an address; none, if it has too many.
+    pub(crate) fn place_session(self: &Arc<Node>, address: IpAddr) -> Option<SessionPlace> {
+        let mut count = self.sessions_by_address.entry(address).or_insert(0);
+        if *count >= self.settings.limits.sessions_per_address {
+            return None;
+        }
+        *count += 1;
+        Some(SessionPlace { node: self.clone(), address })
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl WorkerDoor {
+    /// Asks the worker, unless too much waits at its door already.
+    pub(crate) fn ask(&self, command: Command) -> Result<(), Command> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command) => command,
+        })
+    }
+}
+
+impl ConnectionPlace {
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
+    }
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        self.node.connections.fetch_sub(1, Ordering::Relaxed);
+        self.node.workers[self.worker].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for SessionPlace {
+    fn drop(&mut self) {
+        if let Some(mut count) = self.node.sessions_by_address.get_mut(&self.address) {
+            *count -= 1;
+        }
+        self.node.sessions_by_address.remove_if(&self.address, |_, count| *count == 0);
+    }
+}
+

@@ -1,0 +1,160 @@
+//! Starting and stopping: the listening socket, the workers' threads, the acceptor and the sweep.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use fanfare_core::{Broker, WORKERS_MAX, Wake};
+use fanfare_protocol::LIFE_MAX;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::metrics::Metrics;
+use crate::node::{Command, Node};
+use crate::origin::OriginRule;
+use crate::worker;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 4_096;
+/// Commands that wait at a worker's door.
+const COMMANDS_MAX: usize = 4_096;
+/// How long the acceptor rests after an error that does not pass by itself.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A broker that listens and is served by its workers.
+pub struct Server {
+    node: Arc<Node>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds the address and starts the workers; nothing is accepted before [`Server::run`].
+    pub fn start(settings: Settings) -> anyhow::Result<Server> {
+        raise_descriptor_limit();
+        let listener = listen(settings.listen)?;
+        let address = listener.local_addr().context("a listening socket has an address")?;
+        let origin = OriginRule::new(&settings.origins, address.ip().is_loopback())?;
+        let workers = worker_count(settings.workers);
+        let work: Vec<Arc<Notify>> = (0..workers).map(|_| Arc::new(Notify::new())).collect();
+        let wakes = work.iter().cloned().map(|work| Box::new(move || work.notify_one()) as Wake).collect();
+        let broker = Broker::new(life(), settings.rules.clone(), settings.limits.clone(), wakes);
+        let (doors, commands): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
+        let metrics = Metrics::new(workers);
+        let node =
+            Arc::new(Node::new(Arc::new(broker), settings, origin, Clock::start(), metrics, doors));
+        for (index, (work, commands)) in work.into_iter().zip(commands).enumerate() {
+            let node = node.clone();
+            thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || worker::run(node, index, work, commands))
+                .context("a worker's thread can't be started")?;
+        }
+        Ok(Server { node, listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.node.workers.len()
+    }
+
+    /// Accepts connections for good.
+    pub async fn run(self) {
+        let Server { node, listener, .. } = self;
+        tokio::join!(accept(&node, &listener), sweep(&node));
+    }
+}
+
+async fn accept(node: &Arc<Node>, listener: &TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                if let Err(error) = hand_over(node, stream, address) {
+                    tracing::debug!(%address, %error, "a connection was lost before it was served");
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                node.metrics.accept_failed();
+                tracing::warn!(%error, "no connection can be accepted for now; those that are open go on");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+fn hand_over(node: &Arc<Node>, stream: tokio::net::TcpStream, address: SocketAddr) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let Some(place) = node.place_connection() else { return refuse(&stream) };
+    let door = &node.workers[place.worker()];
+    match door.ask(Command::Serve(stream.into_std()?, address, place)) {
+        Err(Command::Serve(stream, ..)) => refuse(&tokio::net::TcpStream::from_std(stream)?),
+        _ => Ok(()),
+    }
+}
+
+/// Answers a connection that has no place, without reading from it.
+fn refuse(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+        content-length: 0\r\nconnection: close\r\n\r\n";
+    stream.try_write(ANSWER).map(|_| ())
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn sweep(node: &Node) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        node.broker.sweep(node.clock.now());
+    }
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).context("no socket")?;
+    // Only lets a restart follow at once: a second listener on the address is still refused.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    let bound = socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG));
+    bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is in use: another program, perhaps another fanfare, listens there; \
+             stop it or choose another address with --listen"
+        ),
+        _ => anyhow::anyhow!("can't listen on {address}: {error}"),
+    })?;
+    TcpListener::from_std(socket.into()).context("the listening socket can't be watched")
+}
+
+fn worker_count(configured: usize) -> usize {
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+    if configured == 0 { cores.min(WORKERS_MAX) } else { configured.min(WORKERS_MAX) }
+}
+
+/// A number for this life of the numbering, by chance.
+fn life() -> u64 {
+    RandomState::new().hash_one(std::process::id()) % LIFE_MAX + 1
+}
+
+/// Every session is a descriptor: takes all that the system allows.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+}

@@ -1,0 +1,157 @@
+//! One worker thread: its event loop, its sessions' sockets, and the passes that move messages to them.
+//!
+//! A pass moves what waits in the inbox to the outboxes and writes each that changed with one vectored write, straight
+//! to its socket. Only what a socket does not take waits for it. Nothing here decides: the core's worker does.
+
+mod sockets;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fanfare_core::Worker;
+use fanfare_protocol::CloseCode;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::LocalSet;
+
+pub(crate) use sockets::Sockets;
+
+use crate::http;
+use crate::node::{Command, Node};
+
+/// A pass gives way to the other tasks of its thread after this.
+const PASS: Duration = Duration::from_millis(2);
+/// How many sessions are written to between two looks at the clock.
+const WRITES_PER_LOOK: usize = 16;
+/// The size of the read buffer that a worker's sessions share.
+const READ_BYTES: usize = 64 * 1024;
+/// The longest that the worker sleeps between two looks at what is due.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What the tasks of one worker share.
+pub(crate) struct Local {
+    pub(crate) node: Arc<Node>,
+    pub(crate) worker: RefCell<Worker>,
+    pub(crate) sockets: RefCell<Sockets>,
+    /// Lent to the session that is being read.
+    pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    pub(crate) router: axum::Router,
+    /// Told when something waits to be moved or written.
+    work: Arc<Notify>,
+    /// Told when a session that was not read may be read again.
+    pub(crate) resumed: Notify,
+}
+
+/// Runs the worker of this index until its door is closed.
+pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mpsc::Receiver<Command>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a worker has the descriptors for its event loop");
+    let worker = RefCell::new(Worker::new(index, node.broker.clone()));
+    let sockets = RefCell::new(Sockets::default());
+    let read_buffer = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+    let router = http::router(node.clone());
+    let resumed = Notify::new();
+    let local = Rc::new(Local { node, worker, sockets, read_buffer, router, work, resumed });
+    LocalSet::new().block_on(&runtime, async move {
+        tokio::task::spawn_local(local.clone().deliver());
+        tokio::task::spawn_local(local.clone().keep_time());
+        local.obey(commands).await;
+    });
+}
+
+impl Local {
+    /// Tells the worker that something waits.
+    pub(crate) fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Writes to one session at once, and has the rest of what came of it done soon.
+    pub(crate) fn settle(self: &Rc<Local>, key: fanfare_core::SessionKey) {
+        self.write(key);
+        if self.worker.borrow().has_work() {
+            self.wake();
+        }
+    }
+
+    async fn obey(self: Rc<Local>, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Serve(stream, address, place) => {
+                    tokio::task::spawn_local(http::serve(self.clone(), stream, address, place));
+                }
+                Command::Sessions(reply) => {
+                    let infos = self.worker.borrow().session_infos(self.node.clock.now());
+                    // Who asked may be gone.
+                    drop(reply.send(infos));
+                }
+                Command::Disconnect(id, reply) => {
+                    let key = self.worker.borrow().find(id);
+                    if let Some(key) = key {
+                        let reason = "disconnected by an operator";
+                        self.worker.borrow_mut().close(key, CloseCode::Disconnected, reason);
+                        self.settle(key);
+                    }
+                    drop(reply.send(key.is_some()));
+                }
+            }
+        }
+    }
+
+    async fn deliver(self: Rc<Local>) {
+        loop {
+            self.work.notified().await;
+            while self.pass() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Moves and writes for about [`PASS`]; true if more is left.
+    fn pass(self: &Rc<Local>) -> bool {
+        let (started, now) = (Instant::now(), self.node.clock.now());
+        loop {
+            if !self.worker.borrow().has_dirty() {
+                let moved = self.worker.borrow_mut().deliver(now);
+                if !moved && !self.worker.borrow().has_dirty() {
+                    self.count();
+                    return false;
+                }
+            }
+            for writes in 1.. {
+                let Some(key) = self.worker.borrow_mut().next_dirty() else { break };
+                self.write(key);
+                if writes % WRITES_PER_LOOK == 0 && started.elapsed() > PASS {
+                    self.count();
+                    return true;
+                }
+            }
+            if started.elapsed() > PASS {
+                self.count();
+                return true;
+            }
+        }
+    }
+
+    async fn keep_time(self: Rc<Local>) {
+        loop {
+            let soon = Instant::now() + TICK;
+            let due = self.worker.borrow().next_timeout().map(|at| self.node.clock.instant(at));
+            tokio::time::sleep_until(due.map_or(soon, |due| due.min(soon)).into()).await;
+            let now = self.node.clock.now();
+            self.worker.borrow_mut().tick(now);
+            self.end_overdue(now.ms);
+            self.resumed.notify_waiters();
+            self.wake();
+        }
+    }
+
+    fn count(&self) {
+        let (stats, sessions) = {
+            let mut worker = self.worker.borrow_mut();
+            (worker.take_stats(), worker.sessions())
+        };
+        self.node.metrics.count(self.worker.borrow().index(), stats, sessions);
+        self.resumed.notify_waiters();
+    }
+}

@@ -1,0 +1,1 @@
+//! Chance against the codecs: round trips, and bytes that mean nothing.

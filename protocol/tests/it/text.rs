@@ -1,0 +1,1 @@
+//! What PROTOCOL.md says against what the code does.
