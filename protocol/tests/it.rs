@@ -1,5 +1,6 @@
 //! The codecs against the vectors, against another codec, and against chance.
 
+#[cfg(test)]
 mod it {
     mod batches;
     mod bodies;

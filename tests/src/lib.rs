@@ -1,1 +1,27 @@
-//! The daemon met as users meet it.
+//! A scripted user of the daemon: starts the real binary, speaks HTTP and WebSocket to it, and waits for events.
+//!
+//! Everything is written by hand over TCP, so that what no library sends can be sent too. Nothing here sleeps: each
+//! wait is for something to happen, under a watchdog that fails the test.
+
+mod binary;
+mod broker;
+mod client;
+mod http;
+mod log;
+mod socket;
+mod tour;
+mod value;
+mod vectors;
+mod watchdog;
+mod wire;
+
+pub use broker::{Broker, Setup};
+pub use client::Client;
+pub use http::{Answer, Ask, read_answer};
+pub use log::Ended;
+pub use socket::{BINARY, CLOSE, CONTINUATION, FIN, Heard, PING, PONG, Socket, TEXT, frame, handshake};
+pub use tour::tour_of;
+pub use value::{message_pack, value_of};
+pub use vectors::{hex, vectors};
+pub use watchdog::{WATCHDOG, within};
+pub use wire::Wire;

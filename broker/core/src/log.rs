@@ -134,7 +134,7 @@ impl Log {
         while self.topics[id].entries.len() > count {
             self.trim_front(id);
         }
-        if was_empty {
+        if was_empty && count > 0 {
             self.schedule(id);
         }
     }
@@ -243,6 +243,7 @@ impl Log {
         if topic.entries.is_empty() {
             topic.entries = VecDeque::new();
             self.empty_by_last.insert(topic.last, id);
+            self.schedule(id);
         }
     }
 

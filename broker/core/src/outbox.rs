@@ -111,6 +111,18 @@ impl Outbox {
         count
     }
 
+    /// What to write next, if it is one item in one piece.
+    pub fn only(&self) -> Option<&[u8]> {
+        if self.items.len() != 1 {
+            return None;
+        }
+        match self.items.front()? {
+            Item::Live(entry) => Some(&entry.frame(self.encoding).bytes()[self.written..]),
+            Item::Own(bytes) => Some(&bytes[self.written..]),
+            Item::Replayed(_) => None,
+        }
+    }
+
     /// Takes out what was written; how many messages went out whole.
     pub(crate) fn advance(&mut self, bytes: usize) -> usize {
         self.written += bytes;

@@ -69,12 +69,13 @@ impl Replay {
         Replay { filter, after, scanned: after, told, trims_seen: None, queue, deaf_to }
     }
 
-    /// Moves the cursor to `to` by one gap for the whole filter.
+    /// Moves the cursor to `to` by one gap for the whole filter; what it does not cover is looked for anew.
     fn jump(&mut self, from: Position, to: Position) {
-        self.queue.retain(|event| matches!(event, ReplayEvent::Message(_)));
+        self.queue.retain(|event| !matches!(event, ReplayEvent::Gap(Gap { topic: Some(_), .. })));
         self.queue.push_back(ReplayEvent::Gap(Gap { topic: None, from, to, count: None }));
         (self.after, self.scanned) = (to.seq, to.seq);
         self.told.clear();
+        self.trims_seen = None;
     }
 }
 

@@ -62,11 +62,17 @@ pub(crate) struct Subscription {
 pub(crate) enum State {
     /// Follows from a mark in the worker's backlog on, above `top`; there the request `id` is answered, or, after a
     /// replay, `live` is told.
-    Joining { id: Option<u64>, top: Position },
+    Joining(Box<Joining>),
     /// Catches up from the log.
     Replaying(Box<Replay>),
     /// Gets what its worker gets; the index among the filter's followers there.
     Live(u32),
+}
+
+#[derive(Debug)]
+pub(crate) struct Joining {
+    pub(crate) id: Option<u64>,
+    pub(crate) top: Position,
 }
 
 /// A publish of a session that can't be made yet.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fanfare_core::{Broker, WORKERS_MAX, Wake};
-use fanfare_protocol::LIFE_MAX;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -27,6 +26,8 @@ const BACKLOG: i32 = 4_096;
 const COMMANDS_MAX: usize = 4_096;
 /// How long the acceptor rests after an error that does not pass by itself.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// Lives of the numbering; the next one is drawn among so many.
+const LIVES: u64 = 36u64.pow(7) - 1;
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// A broker that listens and is served by its workers.
@@ -147,9 +148,9 @@ fn worker_count(configured: usize) -> usize {
     if configured == 0 { cores.min(WORKERS_MAX) } else { configured.min(WORKERS_MAX) }
 }
 
-/// A number for this life of the numbering, by chance.
+/// A number for this life of the numbering, by chance: at most seven digits in base 36.
 fn life() -> u64 {
-    RandomState::new().hash_one(std::process::id()) % LIFE_MAX + 1
+    RandomState::new().hash_one(std::process::id()) % LIVES + 1
 }
 
 /// Every session is a descriptor: takes all that the system allows.

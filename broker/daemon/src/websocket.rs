@@ -48,7 +48,10 @@ pub(crate) fn upgrade(local: &Rc<Local>, peer: &Rc<Peer>, mut request: Request<I
                 let Ok(upgraded) = socket.await else { return };
                 let parts = upgraded.downcast::<TokioIo<TcpStream>>();
                 let parts = parts.expect("the connection is served on this type");
-                run(local, parts.io.into_inner(), parts.read_buf, accepted.encoding, (peer, place)).await;
+                // A copy, since the buffer that it stands in is hyper's and far larger.
+                let first = Vec::from(&*parts.read_buf);
+                drop(parts.read_buf);
+                run(local, parts.io.into_inner(), first, accepted.encoding, (peer, place)).await;
             });
             answer.map(|_| http::full(Bytes::new()))
         }
@@ -75,7 +78,7 @@ impl Drop for End {
 async fn run(
     local: Rc<Local>,
     stream: TcpStream,
-    first: Bytes,
+    mut first: Vec<u8>,
     encoding: Encoding,
     places: (Rc<Peer>, SessionPlace),
 ) {
@@ -88,8 +91,9 @@ async fn run(
     let mut session =
         Reading { local: &end.local, key, encoding, read_half, reader: Reader::new(limits, encoding == Encoding::Json) };
     if !first.is_empty() {
-        session.decode(&mut first.to_vec());
+        session.decode(&mut first);
     }
+    drop(first);
     end.local.settle(key);
     while session.read().await {
         end.local.settle(key);

@@ -83,7 +83,7 @@ impl Local {
                 Command::Sessions(reply) => {
                     let infos = self.worker.borrow().session_infos(self.node.clock.now());
                     // Who asked may be gone.
-                    drop(reply.send(infos));
+                    _ = reply.send(infos);
                 }
                 Command::Disconnect(id, reply) => {
                     let key = self.worker.borrow().find(id);
@@ -92,7 +92,7 @@ impl Local {
                         self.worker.borrow_mut().close(key, CloseCode::Disconnected, reason);
                         self.settle(key);
                     }
-                    drop(reply.send(key.is_some()));
+                    _ = reply.send(key.is_some());
                 }
             }
         }

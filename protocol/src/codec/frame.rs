@@ -83,10 +83,12 @@ fn ok(encoding: Encoding, elements: &Elements<'_>) -> Result<Frame, FrameError> 
     Ok(Frame::Ok { id, body })
 }
 
+/// The frames of a history; those of a later version are passed over.
 fn frames(encoding: Encoding, value: Element<'_>) -> Result<Vec<Frame>, FrameError> {
     let (mut frames, mut result) = (Vec::new(), Ok(()));
     let whole = value.elements(|frame| match message_or_gap(encoding, frame) {
         Ok(frame) => frames.push(frame),
+        Err(FrameError::UnknownOp(_)) => {}
         Err(error) => result = Err(error),
     });
     whole.map_err(|flaw| malformed("frames", &flaw.0))?;

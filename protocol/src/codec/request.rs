@@ -21,14 +21,12 @@ pub fn decode_request(encoding: Encoding, bytes: &[u8]) -> Result<Request, Reque
         return Err(RequestError { id, code: ErrorCode::UnknownOp, reason: unknown(&op) });
     };
     if op == "pong" {
-        options_of(&elements, 1, ignore)?;
+        refuse_extra(&op, fields, &elements)?;
+        options_of(&elements, fields, ignore)?;
         return Ok(Request::Pong);
     }
     let id = field::id(elements.at(1))?;
-    if elements.count > fields + 1 {
-        let reason = format!("{op} has {} elements, the limit is {}", elements.count, fields + 1);
-        return Err(field::bad_frame(reason).of(id));
-    }
+    refuse_extra(&op, fields, &elements).map_err(|error| error.of(id))?;
     decode_known(&op, id, &elements).map_err(|error| error.of(id))
 }
 
@@ -41,6 +39,14 @@ fn field_count(op: &str) -> Option<usize> {
         "publish" => Some(4),
         _ => None,
     }
+}
+
+fn refuse_extra(op: &str, fields: usize, elements: &Elements<'_>) -> Result<(), RequestError> {
+    if elements.count > fields + 1 {
+        let reason = format!("{op} has {} elements, the limit is {}", elements.count, fields + 1);
+        return Err(field::bad_frame(reason));
+    }
+    Ok(())
 }
 
 fn unknown(op: &str) -> String {

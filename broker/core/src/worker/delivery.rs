@@ -7,7 +7,7 @@ use fanfare_protocol::{CloseCode, Cursor, Filter, Frame, OkBody, Position};
 use super::{Backlog, Followers, Pending, PollKey, SessionKey, Worker};
 use crate::clock::Now;
 use crate::entry::Entry;
-use crate::session::{Session, State};
+use crate::session::{Joining, Session, State};
 
 /// How much is moved to the outboxes before they are written: far below any outbox's bound, so that a client that
 /// reads is not cut off by a burst.
@@ -138,7 +138,8 @@ impl Worker {
     pub(super) fn go_live(&mut self, key: SessionKey, filter: &Filter, top: Position) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(subscription) = session.subscriptions.get_mut(filter) else { return };
-        let State::Joining { id, top: joined } = subscription.state else { return };
+        let State::Joining(joining) = &subscription.state else { return };
+        let Joining { id, top: joined } = **joining;
         if joined != top {
             return;
         }

@@ -6,7 +6,7 @@ use super::{Backlog, Pending, SessionKey, Worker};
 use crate::broker::BadCursor;
 use crate::clock::Now;
 use crate::replay::{Budget, Pulled, ReplayEvent};
-use crate::session::{State, Subscription};
+use crate::session::{Joining, State, Subscription};
 
 /// The most messages pulled under one hold of the partition's lock.
 const PULL_MESSAGES: usize = 256;
@@ -26,7 +26,7 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
         if after.is_none() && last == 0 {
             let top = self.broker.follow(self.index, &filter, &mut Backlog(&mut self.backlog));
-            let state = State::Joining { id: Some(id), top };
+            let state = State::Joining(Box::new(Joining { id: Some(id), top }));
             session.subscriptions.insert(filter.clone(), Subscription { state, echo: options.echo });
             self.mark_live(key, filter, top);
             return Ok(());
@@ -58,7 +58,7 @@ impl Worker {
         let (pulled, top) =
             self.broker.pull(self.index, &filter, replay, Budget { messages, bytes }, now, backlog);
         if pulled.caught_up {
-            subscription.state = State::Joining { id: None, top };
+            subscription.state = State::Joining(Box::new(Joining { id: None, top }));
         } else {
             session.replaying.push_back(filter.clone());
         }
@@ -102,7 +102,8 @@ impl Worker {
 
     /// A subscription that is not live yet is answered before it ends.
     pub(super) fn answer_joining(&mut self, key: SessionKey, state: &State) {
-        let State::Joining { id: Some(id), top } = *state else { return };
+        let State::Joining(joining) = state else { return };
+        let Joining { id: Some(id), top } = **joining else { return };
         let body = OkBody { cursor: Some(Cursor::from(top)), ..OkBody::default() };
         self.reply(key, &Frame::Ok { id, body });
     }

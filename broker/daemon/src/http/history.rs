@@ -62,7 +62,7 @@ async fn answer(local: &Rc<Local>, request: &Request<Incoming>) -> Result<Answer
             &filter,
             query.after.as_ref(),
             query.limit,
-            Box::new(move || drop(sender.send(()))),
+            Box::new(move || _ = sender.send(())),
         );
         let bad_cursor =
             |error| RequestError { id: None, code: ErrorCode::BadCursor, reason: format!("after: {error}") };

@@ -107,7 +107,7 @@ async fn publish(
         let (sender, receiver) = oneshot::channel();
         outcome = Some(receiver);
         // Who waited may be gone; the message is published all the same.
-        Box::new(move |_, result| drop(sender.send(result)))
+        Box::new(move |_, result| _ = sender.send(result))
     });
     let (ticket, mut outcome) = match (publishing, outcome) {
         (Publishing::Waits(ticket), Some(outcome)) => (ticket, outcome),

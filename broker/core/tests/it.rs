@@ -1,0 +1,5 @@
+//! The core as its daemon drives it: dialogues with it, and a simulation of all orders of events.
+
+mod it {
+    mod simulation;
+}

@@ -1,0 +1,138 @@
+//! Random orders of everything that can happen to the core, beside a slow and obvious model of what must come of it.
+//!
+//! `SEEDS=n` runs that many seeds, `SEED=n` one seed with all that happens written out.
+
+mod chance;
+mod client;
+mod followed;
+mod link;
+mod model;
+mod settings;
+mod steps;
+mod world;
+
+use std::env;
+
+use fanfare_protocol::Filter;
+
+use self::chance::Chance;
+use self::followed::State;
+use self::settings::Settings;
+use self::steps::STEPS;
+use self::world::{WORKERS, World};
+
+/// Names the seed and step if what it lives in fails.
+struct Place {
+    seed: u64,
+    step: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {} failed at step {}", self.seed, self.step);
+        }
+    }
+}
+
+#[test]
+fn every_filter_gets_all_of_its_messages_or_is_told_where_the_hole_is() {
+    let number = |name: &str| env::var(name).ok().map(|number| number.parse::<u64>().expect("it is a number"));
+    if let Some(seed) = number("SEED") {
+        return run(seed);
+    }
+    (0..number("SEEDS").unwrap_or(1_000)).for_each(run);
+}
+
+fn run(seed: u64) {
+    let mut place = Place { seed, step: 0 };
+    let mut chance = Chance::new(seed);
+    let settings = Settings::draw(&mut chance);
+    let mut world = World::new(chance, settings);
+    world.traced = env::var("SEED").is_ok();
+    world.trace(|| format!("{:?}", world.settings));
+    for step in 0..world.settings.steps {
+        place.step = step;
+        let Some(index) = world.chance.weighed(&world.settings.weights) else { return };
+        world.trace(|| format!("step {step}: {}", STEPS[index].name));
+        (STEPS[index].run)(&mut world);
+        world.settle();
+    }
+    place.step = usize::MAX;
+    world.come_to_rest();
+}
+
+impl World {
+    /// All that is wanted arrives in the end.
+    fn come_to_rest(&mut self) {
+        self.check_topics();
+        for link in std::mem::take(&mut self.abandoned) {
+            self.workers[link.worker].remove(link.key);
+        }
+        for _ in 0..6 {
+            self.exchange_all();
+            if self.has_arrived() {
+                break;
+            }
+            let heartbeat_ms = self.settings.limits.heartbeat_ms;
+            self.pass_time(heartbeat_ms);
+        }
+        assert!(self.has_arrived(), "every filter is live and has its cursor at the top in the end");
+        for index in 0..self.readers.len() {
+            self.readers.retain(|reader| reader.cursor.is_some_and(|cursor| cursor.epoch == self.model.epoch()));
+            for _ in 0.. {
+                if index >= self.readers.len() || !self.read_history(index, 3) {
+                    break;
+                }
+            }
+        }
+        for poll in &self.polls {
+            let new = self.model.current().iter().filter(|record| record.place.seq > poll.from);
+            let has_new = new.into_iter().any(|record| poll.filter.matches(record.topic.as_str()));
+            assert!(poll.is_ready.get() || !has_new, "a long poll ends with the next message");
+        }
+    }
+
+    fn exchange_all(&mut self) {
+        for _ in 0..10_000 {
+            let mut idle = true;
+            for client in 0..self.clients.len() {
+                if self.clients[client].link.is_none() {
+                    self.connect(client);
+                    idle = false;
+                }
+                if let Some(filter) = self.clients[client].away().first().cloned() {
+                    self.subscribe_at_rest(client, &filter);
+                    idle = false;
+                }
+                while self.read(client, 1) {
+                    idle = false;
+                }
+                self.settle();
+            }
+            for worker in 0..WORKERS {
+                while self.write_dirty(worker, 1) {
+                    idle = false;
+                }
+                let now = self.now();
+                idle &= !self.workers[worker].deliver(now) & !self.workers[worker].has_dirty();
+            }
+            self.settle();
+            if idle {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    fn subscribe_at_rest(&mut self, client: usize, filter: &Filter) {
+        self.subscribe(client, filter);
+        self.settle();
+    }
+
+    fn has_arrived(&self) -> bool {
+        let top = Some(self.model.top());
+        let mut followed = self.clients.iter().flat_map(|client| client.followed.values());
+        followed.all(|followed| followed.state == State::Live && followed.cursor == top)
+    }
+}

@@ -1,0 +1,44 @@
+//! Chance that a seed repeats.
+
+/// A stream of numbers that looks random (SplitMix64).
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn new(seed: u64) -> Chance {
+        Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        assert!(end > 0, "there is a number below the end");
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end as u64) as usize
+    }
+
+    /// True once in `times`.
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of these.
+    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    /// The index of a weight, the heavier the likelier; none if all are zero.
+    pub(super) fn weighed(&mut self, weights: &[usize]) -> Option<usize> {
+        let whole: usize = weights.iter().sum();
+        if whole == 0 {
+            return None;
+        }
+        let mut rest = self.below(whole);
+        weights.iter().position(|weight| {
+            let found = rest < *weight;
+            rest = rest.saturating_sub(*weight);
+            found
+        })
+    }
+}

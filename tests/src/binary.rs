@@ -1,0 +1,36 @@
+//! The binary under test, built once per run beside the tests' own executable.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The file that every build's target folder holds.
+const TARGET_MARK: &str = "CACHEDIR.TAG";
+
+/// Where the binary is; built first, with the target folder, profile and platform of the tests themselves.
+pub(crate) fn path() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build)
+}
+
+/// `<target>[/<platform>]/<profile>/deps/<test>` is where cargo puts tests.
+fn build() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has an executable");
+    let folder = test.ancestors().nth(2).expect("tests lie in the profile's deps").to_owned();
+    let profile = name(&folder);
+    let above: Vec<&Path> = folder.ancestors().skip(1).take(2).collect();
+    let target = above.iter().find(|folder| folder.join(TARGET_MARK).is_file()).expect("a target folder");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "fanfare", "--bin", "fanfare", "--profile"]);
+    cargo.arg(if profile == "debug" { "dev" } else { profile }).arg("--target-dir").arg(target);
+    if above.first() != Some(target) {
+        cargo.arg("--target").arg(name(above[0]));
+    }
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
+    assert!(status.success(), "the binary under test can't be built: {status}");
+    folder.join(format!("fanfare{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn name(folder: &Path) -> &str {
+    folder.file_name().and_then(|name| name.to_str()).expect("cargo's folders have names in ASCII")
+}

@@ -1,0 +1,6 @@
+//! Stories: the daemon met as users meet it.
+
+#[cfg(test)]
+mod it {
+    mod publish;
+}
