@@ -16,9 +16,9 @@ use crate::value::{message_pack, normalized, positioned, value_of};
 pub struct Client {
     /// What is beneath.
     pub socket: Socket,
+    /// What the last `welcome` said; null before the first.
+    pub welcome: Value,
     epoch: String,
-    /// Sent by itself in answer to each `ping`, which is then not told.
-    answers_pings: bool,
 }
 
 impl Client {
@@ -26,19 +26,13 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr, encoding: Encoding, epoch: &str) -> Client {
         let mut client = Client::over(Socket::open(address, encoding).await, epoch);
         let welcome = client.next().await;
-        assert_eq!(welcome[0], "welcome", "{welcome}");
+        assert_eq!((&welcome[0], &welcome[1]), (&Value::from("welcome"), &Value::Null), "{welcome}");
         client
     }
 
     /// A client on an upgraded socket; `welcome` is still to come.
     pub fn over(socket: Socket, epoch: &str) -> Client {
-        Client { socket, epoch: epoch.to_owned(), answers_pings: false }
-    }
-
-    /// The same client, which answers pings by itself.
-    pub fn answering_pings(mut self) -> Client {
-        self.answers_pings = true;
-        self
+        Client { socket, welcome: Value::Null, epoch: epoch.to_owned() }
     }
 
     /// Sends one frame.
@@ -76,23 +70,15 @@ impl Client {
         }
     }
 
-    /// The next frame as SDKs read it.
-    pub async fn next_frame(&mut self) -> Frame {
-        let bytes = self.next_bytes().await;
-        Frame::decode(self.socket.encoding, &bytes).expect("the broker writes frames")
-    }
-
-    /// The next frame.
+    /// The next frame, which SDKs must be able to read.
     pub async fn next(&mut self) -> Value {
-        loop {
-            let bytes = self.next_bytes().await;
-            let frame = Frame::decode(self.socket.encoding, &bytes).expect("the broker writes frames");
-            if self.answers_pings && matches!(frame, Frame::Ping { .. }) {
-                self.send(serde_json::json!(["pong"])).await;
-                continue;
-            }
-            return normalized(&value_of(self.socket.encoding, &bytes), &self.epoch);
+        let bytes = self.next_bytes().await;
+        Frame::decode(self.socket.encoding, &bytes).expect("the broker writes frames");
+        let frame = normalized(&value_of(self.socket.encoding, &bytes), &self.epoch);
+        if frame[0] == "welcome" {
+            self.welcome = frame[2].clone();
         }
+        frame
     }
 
     /// Checks the next frame.

@@ -2,5 +2,13 @@
 
 #[cfg(test)]
 mod it {
+    mod command_line;
+    mod data;
+    mod heartbeat;
+    mod history;
+    mod operate;
+    mod page;
     mod publish;
+    mod resume;
+    mod slow;
 }

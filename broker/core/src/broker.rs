@@ -332,7 +332,7 @@ impl Broker {
         now: Now,
     ) -> Result<History, BadCursor> {
         let Some(after) = after else {
-            let newest = partition.newest(filter, limit, partition.seq, now);
+            let newest = partition.newest(filter, limit, partition.seq, None, now);
             let events = newest.into_iter().map(ReplayEvent::Message).collect();
             return Ok(History { events, cursor: partition.top(), more: false });
         };

@@ -64,6 +64,12 @@ impl Entry {
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_ms.is_some_and(|at| at <= now_ms)
     }
+
+    /// True if it is to be replayed to one who gets nothing of the session `deaf_to`.
+    pub(crate) fn is_wanted(&self, now_ms: u64, deaf_to: Option<SessionId>) -> bool {
+        let own_echo = self.origin.is_some() && self.origin == deaf_to;
+        !own_echo && !self.is_expired(now_ms)
+    }
 }
 
 /// See [`Entry::cost`].

@@ -14,12 +14,12 @@ pub struct Limits {
     pub fragments: u32,
     /// How long a frame that has begun may take to arrive whole.
     pub partial_frame_ms: u64,
-    /// How long a request head, with TLS and the upgrade before it, may take.
+    /// How long the first request of a connection may take to arrive.
     pub handshake_ms: u64,
     /// The longest request head, in bytes.
     pub handshake_bytes: usize,
-    /// How long a session may take to say who it is.
-    pub connect_ms: u64,
+    /// How long a connection may be idle between two requests.
+    pub idle_ms: u64,
     /// The most requests of one session in a second.
     pub requests_per_s: u32,
     /// The most WebSocket control frames of one session in a second.
@@ -80,7 +80,7 @@ impl Default for Limits {
             partial_frame_ms: 10_000,
             handshake_ms: 5_000,
             handshake_bytes: 16 * KIB,
-            connect_ms: 5_000,
+            idle_ms: 75_000,
             requests_per_s: 1_000,
             control_frames_per_s: 100,
             bad_frames: 10,

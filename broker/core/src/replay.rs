@@ -80,8 +80,8 @@ impl Replay {
 }
 
 impl Partition {
-    /// Begins the replay of `filter` from `after` (none: from now), with the newest `last` of each topic before it.
-    /// The flag says whether anything is missing.
+    /// Begins the replay of `filter` from `after` (none: from now), with the newest `last` of each topic before it,
+    /// which only a gap up to this epoch precedes. The flag says whether anything is missing.
     pub(crate) fn begin_replay(
         &mut self,
         filter: &Filter,
@@ -102,9 +102,8 @@ impl Partition {
             whole = false;
         }
         if last > 0 {
-            for entry in self.newest(filter, last, replay.after, now).into_iter().rev() {
-                replay.queue.push_front(ReplayEvent::Message(entry));
-            }
+            let newest = self.newest(filter, last, replay.after, deaf_to, now);
+            replay.queue.extend(newest.into_iter().map(ReplayEvent::Message));
         }
         let before = replay.queue.len();
         self.look_for_holes(&mut replay);
@@ -131,7 +130,7 @@ impl Partition {
             };
             if let ReplayEvent::Message(entry) = &event {
                 messages += 1;
-                bytes += entry.message.payload.bytes().len() + 64;
+                bytes += entry.cost();
             }
             pulled.events.push(event);
         }
@@ -140,11 +139,19 @@ impl Partition {
 
     /// The newest `each` messages kept of each topic that matches, at or below `upto`; in order of seq, and the
     /// newest of all where there are more than the limit.
-    pub(crate) fn newest(&self, filter: &Filter, each: usize, upto: u64, now: Now) -> Vec<Arc<Entry>> {
+    pub(crate) fn newest(
+        &self,
+        filter: &Filter,
+        each: usize,
+        upto: u64,
+        deaf_to: Option<SessionId>,
+        now: Now,
+    ) -> Vec<Arc<Entry>> {
         let limit = self.limits.last_messages;
         let mut found: BTreeMap<u64, &Arc<Entry>> = BTreeMap::new();
         for (_, topic) in self.log.matching(filter) {
-            for entry in topic.newest_first(upto).filter(|entry| !entry.is_expired(now.ms)).take(each) {
+            let wanted = topic.newest_first(upto).filter(|entry| entry.is_wanted(now.ms, deaf_to));
+            for entry in wanted.take(each) {
                 if found.len() >= limit {
                     let lowest = found.first_key_value().map_or(0, |(seq, _)| *seq);
                     if entry.seq() < lowest {
@@ -173,23 +180,21 @@ impl Partition {
         }
         let Replay { filter, scanned, told, trims_seen, .. } = &mut *replay;
         told.retain(|_, end| end > scanned);
-        let room = self.limits.holes.saturating_sub(told.len());
-        let is_hole = |id: &TopicId, topic: &TopicLog| {
-            let known = told.get(id).copied().unwrap_or(0).max(*scanned);
-            topic.trimmed > known && filter.matches(topic.name.as_str())
+        let (mut holes, mut topics) = (Vec::new(), told.len());
+        let mut look = |(id, topic): (TopicId, &TopicLog)| {
+            let known = told.get(&id).copied();
+            if topic.trimmed > known.unwrap_or(0).max(*scanned) && filter.matches(topic.name.as_str()) {
+                topics += usize::from(known.is_none());
+                holes.push(id);
+            }
+            topics <= self.limits.holes
         };
-        let holes: Vec<TopicId> = match *trims_seen {
-            Some(seen) => {
-                let trimmed = self.log.trimmed_since(seen).filter(|(id, topic)| is_hole(id, topic));
-                trimmed.map(|(id, _)| id).take(room + 1).collect()
-            }
-            None => {
-                let all = self.log.matching(filter).filter(|(id, topic)| is_hole(id, topic));
-                all.map(|(id, _)| id).take(room + 1).collect()
-            }
+        let few = match *trims_seen {
+            Some(seen) => self.log.trimmed_since(seen).all(&mut look),
+            None => self.log.matching(filter).all(&mut look),
         };
         *trims_seen = Some(self.log.trim_count());
-        if holes.len() > room {
+        if !few {
             replay.jump(self.position(replay.after), self.top());
             return;
         }
@@ -234,8 +239,7 @@ impl Partition {
                 continue;
             }
             let entry = topic.at(seq).expect("the log and the topic keep the same messages");
-            let own_echo = entry.origin.is_some() && entry.origin == replay.deaf_to;
-            if entry.is_expired(now.ms) || own_echo {
+            if !entry.is_wanted(now.ms, replay.deaf_to) {
                 continue;
             }
             replay.after = seq;

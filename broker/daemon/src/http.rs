@@ -6,8 +6,10 @@ mod page;
 mod publish;
 mod router;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,6 +29,9 @@ use crate::websocket;
 use crate::worker::Local;
 pub(crate) use router::router;
 
+/// What stands before a topic in a path.
+const TOPICS: &str = "/v1/topics/";
+
 /// What is answered: bytes of our own, or what the router made.
 pub(crate) type Answer = Response<Either<Full<Bytes>, axum::body::Body>>;
 
@@ -45,23 +50,41 @@ pub(crate) async fn serve(
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let limits = &local.node.settings.limits;
-    let (handshake, head_bytes) = (Duration::from_millis(limits.handshake_ms), limits.handshake_bytes);
+    let (handshake, idle) = (Duration::from_millis(limits.handshake_ms), Duration::from_millis(limits.idle_ms));
+    let head_bytes = limits.handshake_bytes;
     let mut first = [0; 3];
     let Ok(Ok(1..)) = tokio::time::timeout(handshake, stream.peek(&mut first)).await else { return };
     let peer = Rc::new(Peer { address, _place: place });
-    let service = service_fn(move |request| {
-        let (local, peer) = (local.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(answer(local, peer, request).await) }
+    let asked = Rc::new(Cell::new(false));
+    let service = service_fn({
+        let asked = asked.clone();
+        move |request| {
+            asked.set(true);
+            let (local, peer) = (local.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(answer(local, peer, request).await) }
+        }
     });
     let io = TokioIo::new(stream);
-    let result = if first == *b"PRI" {
-        let mut http2 = hyper::server::conn::http2::Builder::new(LocalExecutor);
-        http2.timer(TokioTimer::new()).max_header_list_size(head_bytes as u32).max_concurrent_streams(100);
-        http2.serve_connection(io, service).await
-    } else {
-        let mut http1 = hyper::server::conn::http1::Builder::new();
-        http1.timer(TokioTimer::new()).header_read_timeout(handshake).max_buf_size(head_bytes.max(8 * 1024));
-        http1.serve_connection(io, service).with_upgrades().await
+    let is_http2 = first == *b"PRI";
+    let connection = async move {
+        if is_http2 {
+            let mut http2 = hyper::server::conn::http2::Builder::new(LocalExecutor);
+            http2.timer(TokioTimer::new()).max_header_list_size(head_bytes as u32).max_concurrent_streams(100);
+            http2.keep_alive_interval(idle).serve_connection(io, service).await
+        } else {
+            let mut http1 = hyper::server::conn::http1::Builder::new();
+            // It also bounds the time between two requests; the first has its own limit below.
+            http1.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(head_bytes);
+            // Answers are small: one copy costs less than a vectored write.
+            http1.writev(false);
+            http1.serve_connection(io, service).with_upgrades().await
+        }
+    };
+    let mut connection = pin!(connection);
+    let result = match tokio::time::timeout(handshake, connection.as_mut()).await {
+        Ok(result) => result,
+        Err(_) if asked.get() => connection.await,
+        Err(_) => return tracing::debug!(%address, "no request came in time"),
     };
     if let Err(error) = result {
         tracing::debug!(%address, %error, "a connection ended badly");
@@ -82,10 +105,12 @@ async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -
     if path == "/v1/ws" {
         return websocket::upgrade(local, peer, request);
     }
-    if let Some(name) = path.strip_prefix("/v1/topics/") {
+    if let Some(name) = path.strip_prefix(TOPICS) {
         match (request.method(), name.strip_suffix("/messages")) {
             (&Method::POST, None) => return publish::one(&local.node, request).await,
-            (&Method::GET, Some(_)) => return history::read(local, request).await,
+            (&Method::GET, Some(name)) => {
+                return history::read(local, name, request.uri().query().unwrap_or("")).await;
+            }
             _ => {}
         }
     }

@@ -23,8 +23,11 @@ pub(crate) struct Metrics {
     errors: Counter,
     closes: Counter,
     slow_closes: Counter,
-    publishes: Family<PublishLabels, Counter>,
-    requests: Family<RequestLabels, Counter>,
+    published_by_websocket: Counter,
+    published_by_http: Counter,
+    refused_by_http: Counter,
+    /// By the first digit of the status, from 1.
+    answers: [Counter; 5],
     sessions: Box<[AtomicUsize]>,
     accept_errors: Counter,
 }
@@ -58,28 +61,19 @@ impl Metrics {
         self.errors.inc_by(stats.errors);
         self.closes.inc_by(stats.closes);
         self.slow_closes.inc_by(stats.slow_closes);
-        if stats.publishes > 0 {
-            let labels = PublishLabels { edge: "websocket", outcome: "ok" };
-            self.publishes.get_or_create(&labels).inc_by(stats.publishes);
-        }
+        self.published_by_websocket.inc_by(stats.publishes);
     }
 
     /// Counts a publish by HTTP.
     pub(crate) fn published(&self, ok: bool) {
-        let outcome = if ok { "ok" } else { "refused" };
-        self.publishes.get_or_create(&PublishLabels { edge: "http", outcome }).inc();
+        let counter = if ok { &self.published_by_http } else { &self.refused_by_http };
+        counter.inc();
     }
 
     /// Counts an answered request.
     pub(crate) fn answered(&self, status: StatusCode) {
-        let status = match status.as_u16() {
-            100..200 => "1xx",
-            200..300 => "2xx",
-            300..400 => "3xx",
-            400..500 => "4xx",
-            _ => "5xx",
-        };
-        self.requests.get_or_create(&RequestLabels { status }).inc();
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
+        self.answers[class - 1].inc();
     }
 
     /// Counts a connection that could not be accepted.
@@ -125,8 +119,20 @@ impl Metrics {
         }
         let help = "Bytes written to sessions";
         registry.register_with_unit("delivered", help, Unit::Bytes, self.delivered_bytes.clone());
-        registry.register("publishes", "Publishes by edge and outcome", self.publishes.clone());
-        registry.register("http_requests", "Requests answered, by class of status", self.requests.clone());
+        let publishes = Family::<PublishLabels, Counter>::default();
+        for (edge, outcome, counter) in [
+            ("websocket", "ok", &self.published_by_websocket),
+            ("http", "ok", &self.published_by_http),
+            ("http", "refused", &self.refused_by_http),
+        ] {
+            publishes.get_or_create(&PublishLabels { edge, outcome }).inc_by(counter.get());
+        }
+        registry.register("publishes", "Publishes by edge and outcome", publishes);
+        let requests = Family::<RequestLabels, Counter>::default();
+        for (status, counter) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&self.answers) {
+            requests.get_or_create(&RequestLabels { status }).inc_by(counter.get());
+        }
+        registry.register("http_requests", "Requests answered, by class of status", requests);
     }
 }
 

@@ -9,8 +9,8 @@ use crate::clock::Now;
 use crate::entry::Entry;
 use crate::session::{Joining, Session, State};
 
-/// How much is moved to the outboxes before they are written: far below any outbox's bound, so that a client that
-/// reads is not cut off by a burst.
+/// How much is moved to the outboxes at most before they are written: less where an outbox's bound is low, so that a
+/// client that reads is not cut off by a burst.
 const CHUNK_BYTES: usize = 128 * 1024;
 
 impl Worker {
@@ -23,13 +23,16 @@ impl Worker {
             self.broker.take(self.index, now, &mut Backlog(&mut self.backlog));
         }
         let waited = !self.backlog.is_empty();
-        let mut bytes = 0;
-        while bytes < CHUNK_BYTES
+        let limits = self.limits();
+        let (bytes_max, items_max) = (CHUNK_BYTES.min(limits.outbox_bytes / 4), limits.outbox_items / 4);
+        let (mut bytes, mut items) = (0, 0);
+        while bytes <= bytes_max
+            && items <= items_max
             && let Some(pending) = self.backlog.pop_front()
         {
             match pending {
                 Pending::Message(entry) => {
-                    bytes += entry.message.payload.bytes().len() + 64;
+                    (bytes, items) = (bytes + entry.cost(), items + 1);
                     self.deliver_message(&entry);
                 }
                 Pending::Live { session, filter, top } => self.go_live(session, &filter, top),

@@ -114,8 +114,7 @@ impl World {
                 while self.write_dirty(worker, 1) {
                     idle = false;
                 }
-                let now = self.now();
-                idle &= !self.workers[worker].deliver(now) & !self.workers[worker].has_dirty();
+                idle &= !self.deliver(worker) & !self.workers[worker].has_dirty();
             }
             self.settle();
             if idle {

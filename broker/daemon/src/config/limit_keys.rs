@@ -34,7 +34,7 @@ pub(super) const LIMITS: &[LimitKey] = &[
     duration("limits.partial_frame", PATIENCE, |limits, n| limits.partial_frame_ms = n),
     duration("limits.handshake", PATIENCE, |limits, n| limits.handshake_ms = n),
     size("limits.handshake_bytes", 8 * KIB..=MIB, |limits, n| limits.handshake_bytes = n as usize),
-    duration("limits.connect", PATIENCE, |limits, n| limits.connect_ms = n),
+    duration("limits.idle", PATIENCE, |limits, n| limits.idle_ms = n),
     count("limits.requests_per_s", 1..=10_000_000, |limits, n| limits.requests_per_s = n as u32),
     count("limits.control_frames_per_s", 1..=1_000_000, |limits, n| limits.control_frames_per_s = n as u32),
     count("limits.bad_frames", 1..=1_000_000, |limits, n| limits.bad_frames = n as u32),

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use fanfare_core::{History, PollKey};
 use fanfare_protocol::{Cursor, Encoding, ErrorCode, Filter, RequestError, Topic, encode_history_body};
-use hyper::Request;
-use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -34,8 +32,8 @@ impl Drop for Waiting {
 }
 
 /// `GET /v1/topics/{topic}/messages?after=&limit=&wait=`
-pub(super) async fn read(local: &Rc<Local>, request: Request<Incoming>) -> Answer {
-    match answer(local, &request).await {
+pub(super) async fn read(local: &Rc<Local>, name: &str, query: &str) -> Answer {
+    match answer(local, name, query).await {
         Ok(answer) => answer,
         Err(error) => problem(error.code, &error.reason, None),
     }
@@ -49,11 +47,9 @@ pub(super) fn topic(name: &str) -> Result<Topic, RequestError> {
     Topic::parse(&name).map_err(|error| bad(format!("topic {} {error}", shorten(&name))))
 }
 
-async fn answer(local: &Rc<Local>, request: &Request<Incoming>) -> Result<Answer, RequestError> {
-    let path = request.uri().path();
-    let name = path.trim_start_matches("/v1/topics/").trim_end_matches("/messages");
+async fn answer(local: &Rc<Local>, name: &str, query: &str) -> Result<Answer, RequestError> {
     let filter = Filter::from(&topic(name)?);
-    let query = Query::parse(local, request.uri().query().unwrap_or(""))?;
+    let query = Query::parse(local, query)?;
     let until = Instant::now() + query.wait;
     loop {
         let (sender, ready) = oneshot::channel();
@@ -89,15 +85,15 @@ impl Query {
                     }
                 },
                 "limit" => match value.parse::<u32>() {
-                    Ok(limit) if (1..=limits.history_frames).contains(&limit) => parsed.limit = limit as usize,
+                    Ok(limit @ 1..) => parsed.limit = limit.min(limits.history_frames) as usize,
                     _ => {
-                        let most = limits.history_frames;
+                        let most = u32::MAX;
                         let reason = format!("limit {} is no whole number from 1 to {most}", shorten(&value));
                         return bad(ErrorCode::BadRequest, reason);
                     }
                 },
                 "wait" => match value.parse::<u64>() {
-                    Ok(wait_s) if wait_s * 1_000 <= limits.poll_wait_ms => parsed.wait = Duration::from_secs(wait_s),
+                    Ok(wait_s) if wait_s <= limits.poll_wait_ms / 1_000 => parsed.wait = Duration::from_secs(wait_s),
                     _ => {
                         let most = limits.poll_wait_ms / 1_000;
                         let reason = format!("wait {} is no whole number of seconds from 0 to {most}", shorten(&value));

@@ -1,5 +1,6 @@
 //! Publishing over HTTP: one message, or a batch.
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub(super) enum Failure {
 
 async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, Failure> {
     let (head, body) = request.into_parts();
-    let name = head.uri.path().trim_start_matches("/v1/topics/");
+    let name = head.uri.path().strip_prefix(super::TOPICS).expect("the path was matched");
     let topic = parse_topic(node, name)?;
     let body = read_body(body, node.settings.limits.frame_bytes, "limits.frame_bytes").await?;
     let content_type = match head.headers.get(CONTENT_TYPE).map(|value| value.to_str()) {
@@ -45,7 +46,9 @@ async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, 
     publication.ttl_s = ttl_s(&head.uri)?;
     let until = Instant::now() + Duration::from_millis(node.settings.limits.publish_wait_ms);
     let published = publish(node, topic.clone(), publication, until).await.map_err(Failure::Refused)?;
-    Ok(super::json(render(&topic, &published)))
+    let mut out = Vec::with_capacity(128);
+    render(&topic, &published, &mut out);
+    Ok(super::json(out.into()))
 }
 
 /// `POST /v1/publish`: each item its own success or error.
@@ -81,7 +84,7 @@ pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
             }
         };
         match result {
-            Ok((topic, published)) => out.extend_from_slice(&render(&topic, &published)),
+            Ok((topic, published)) => render(&topic, &published, &mut out),
             Err(failure) => {
                 if let Failure::Refused(refusal @ Refusal::Overloaded { .. }) = failure {
                     overloaded = Some(refusal);
@@ -152,7 +155,8 @@ where
         return Err(too_large(declared.to_string()));
     }
     match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
+        // A copy, since the bytes are a part of hyper's far larger buffer, and a message may be kept for long.
+        Ok(collected) => Ok(Bytes::copy_from_slice(&collected.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(format!("more than {limit}"))),
         Err(error) => Err(bad(format!("the body can't be read: {error}"))),
     }
@@ -172,11 +176,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Failure> {
     let Ok(key) = value.to_str() else {
         return Err(bad("header Idempotency-Key is not ASCII".to_owned()));
     };
-    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+    if key.is_empty() {
+        return Err(bad("header Idempotency-Key is empty".to_owned()));
+    }
+    if key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
         let length = key.len();
-        return Err(bad(format!(
-            "header Idempotency-Key has {length} bytes, it must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX}"
-        )));
+        let reason =
+            format!("header Idempotency-Key has {length} bytes, the limit is {IDEMPOTENCY_KEY_BYTES_MAX}");
+        return Err(RequestError { id: None, code: ErrorCode::TooLarge, reason }.into());
     }
     Ok(Some(key.into()))
 }
@@ -194,19 +201,20 @@ fn ttl_s(uri: &Uri) -> Result<Option<u32>, Failure> {
     Ok(None)
 }
 
-fn render(topic: &Topic, published: &Published) -> Bytes {
-    let mut body = Vec::with_capacity(96);
-    let topic = Value::from(topic.as_str());
-    let (position, heard) = (published.position, published.heard);
-    body.extend_from_slice(format!("{{\"topic\":{topic},\"position\":\"{position}\",\"heard\":{heard}").as_bytes());
-    if let Some(receivers) = published.receivers {
-        body.extend_from_slice(format!(",\"receivers\":{receivers}").as_bytes());
+/// Appends the answer to one publish.
+fn render(topic: &Topic, published: &Published, out: &mut Vec<u8>) {
+    let Published { position, heard, receivers, repeated } = *published;
+    out.extend_from_slice(b"{\"topic\":");
+    serde_json::to_writer(&mut *out, topic.as_str()).expect("a string is written to memory");
+    let rest = write!(out, ",\"position\":\"{position}\",\"heard\":{heard}");
+    rest.expect("memory takes what is written");
+    if let Some(receivers) = receivers {
+        write!(out, ",\"receivers\":{receivers}").expect("memory takes what is written");
     }
-    if published.repeated {
-        body.extend_from_slice(b",\"repeated\":true");
+    if repeated {
+        out.extend_from_slice(b",\"repeated\":true");
     }
-    body.push(b'}');
-    body.into()
+    out.push(b'}');
 }
 
 fn bad(reason: String) -> Failure {

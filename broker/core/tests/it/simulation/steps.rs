@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use fanfare_protocol::{
@@ -93,8 +94,9 @@ fn deliver(world: &mut World) {
     let worker = world.chance.below(WORKERS);
     let in_order = !world.workers[worker].has_dirty() || world.chance.one_in(4);
     if in_order {
-        let now = world.now();
-        world.workers[worker].deliver(now);
+        let in_vain = world.chance.one_in(8);
+        world.woken[worker].fetch_or(in_vain, Ordering::Relaxed);
+        world.deliver(worker);
     }
 }
 

@@ -1,0 +1,190 @@
+//! What operators ask: topics, sessions, health, figures and the description of the interface.
+
+use std::collections::BTreeSet;
+
+use fanfare_protocol::Encoding;
+use fanfare_tests::{Ask, Broker};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn topics_are_listed_by_name_and_page_by_page() {
+    let broker = Broker::start().await;
+    let _follower = broker.follow("a.>").await;
+    for topic in ["b", "a.2", "a.1", "c", "a.1"] {
+        broker.publish(topic, json!(1)).await;
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let topics = page["topics"].as_array().unwrap().iter();
+        topics.map(|topic| topic["topic"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = broker.get_json("/v1/topics").await;
+    assert_eq!((names(&all), &all["more"]), (["a.1", "a.2", "b", "c"].map(String::from).to_vec(), &json!(false)));
+    let mut first = all["topics"][0].clone();
+    assert!(first["time"].take().is_u64());
+    let expected = json!({
+        "topic": "a.1", "position": "@5", "published": 2, "kept": 2, "time": null, "subscriptions": 1,
+    });
+    assert_eq!(first, expected);
+    let page = broker.get_json("/v1/topics?limit=2").await;
+    assert_eq!((names(&page), &page["more"]), (vec!["a.1".into(), "a.2".into()], &json!(true)));
+    let page = broker.get_json("/v1/topics?limit=2&after=a.2").await;
+    assert_eq!((names(&page), &page["more"]), (vec!["b".into(), "c".into()], &json!(false)));
+    assert_eq!(names(&broker.get_json("/v1/topics?filter=*.2").await), ["a.2"]);
+    assert_eq!(names(&broker.get_json("/v1/topics?filter=a.%3E&after=a.1").await), ["a.2"]);
+
+    for (query, code, told) in [
+        ("filter=a..b", "bad_filter", &["filter", "a..b"][..]),
+        ("filter=", "bad_filter", &["filter"]),
+        ("limit=0", "bad_request", &["limit", "\"0\"", "1 to"]),
+        ("limit=many", "bad_request", &["limit", "many"]),
+        ("order=name", "bad_request", &["order", "filter"]),
+    ] {
+        broker.get(&format!("/v1/topics?{query}")).await.assert_problem(400, code, told);
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_one_is_ended() {
+    let broker = Broker::start().await;
+    assert_eq!(broker.get_json("/v1/sessions").await["sessions"], json!([]));
+    let mut ended = broker.connect(Encoding::MessagePack).await;
+    ended.send_all([json!(["subscribe", 1, "b"]), json!(["subscribe", 2, "a.>"])]).await;
+    ended.next().await;
+    ended.next().await;
+    let mut other = broker.follow("c").await;
+
+    let listed = broker.get_json("/v1/sessions").await;
+    let sessions = listed["sessions"].as_array().unwrap();
+    let told: Vec<_> = sessions.iter().map(|session| (&session["protocol"], &session["subscriptions"])).collect();
+    let (packed, json) = (json!("fanfare.v1.msgpack"), json!("fanfare.v1.json"));
+    assert_eq!(told, [(&packed, &json!(["a.>", "b"])), (&json, &json!(["c"]))]);
+
+    let target = format!("/v1/sessions/{}", sessions[0]["session"].as_str().unwrap());
+    assert_eq!(broker.ask(&Ask::new("DELETE", &target)).await.status, 200);
+    assert!(ended.expect_close(4003).await.contains("operator"));
+    broker.until_metric("fanfare_sessions", |count| count == 1.0).await;
+    broker.ask(&Ask::new("DELETE", &target)).await.assert_problem(404, "not_found", &["session"]);
+    broker.ask(&Ask::new("DELETE", "/v1/sessions/x%20y")).await.assert_problem(404, "not_found", &["session"]);
+    assert_eq!(broker.publish("b", json!(1)).await["heard"], false);
+    broker.publish("c", json!(2)).await;
+    other.expect(json!(["message", "c", "@2", 2])).await;
+}
+
+#[tokio::test]
+async fn health_is_told_and_a_full_broker_is_not_ready() {
+    let broker = Broker::with("[limits]\nconnections = 3").await;
+    assert_eq!(broker.get("/healthz").await.json()["status"], "ok");
+    assert_eq!(broker.get("/readyz").await.json()["status"], "ready");
+    broker.until_metric("fanfare_connections", |count| count == 1.0).await;
+    let mut wire = broker.wire().await;
+    let _idle = broker.wire().await;
+    let readyz = Ask::new("GET", "/readyz").bytes("localhost");
+    loop {
+        wire.write(&readyz).await.unwrap();
+        let answer = read_answer(&mut wire).await.unwrap();
+        if answer.status == 200 {
+            continue;
+        }
+        answer.assert_problem(503, "unavailable", &["3 connections"]);
+        break;
+    }
+}
+
+#[tokio::test]
+async fn figures_are_openmetrics_and_move() {
+    let broker = Broker::start().await;
+    let mut follower = broker.follow("a").await;
+    broker.publish_numbers("a", 0..5).await;
+    for _ in 0..5 {
+        follower.next().await;
+    }
+    broker.until_metric("fanfare_deliveries_total", |count| count == 5.0).await;
+    broker.until_metric("fanfare_sessions", |count| count == 1.0).await;
+    for (name, value) in [
+        ("fanfare_publishes_total{edge=\"http\",outcome=\"ok\"}", 5.0),
+        ("fanfare_subscriptions", 1.0),
+        ("fanfare_topics", 1.0),
+        ("fanfare_history_messages", 5.0),
+        ("fanfare_inbox_bytes", 0.0),
+        ("fanfare_slow_session_closes_total", 0.0),
+    ] {
+        assert_eq!(broker.metric(name).await, value, "{name}");
+    }
+    let answer = broker.get("/metrics").await;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(answer.header("content-type"), Some(media_type));
+    assert_parses(answer.text());
+}
+
+/// Checks each line of the OpenMetrics text format: each figure has a type that was told before.
+fn assert_parses(text: &str) {
+    let mut types = BTreeSet::new();
+    let figures = text.strip_suffix("# EOF\n").expect("the text ends with its mark");
+    for line in figures.lines() {
+        if let Some(told) = line.strip_prefix("# ") {
+            let [what, name, rest] = told.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line:?}") };
+            assert!(["HELP", "TYPE", "UNIT"].contains(&what) && !rest.is_empty(), "{line:?}");
+            if what == "TYPE" {
+                assert!(types.insert((name, rest)), "{line:?} is told twice");
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+        let value: f64 = value.parse().expect("a value is a number");
+        let name = name.split('{').next().unwrap();
+        let is_counter = name.strip_suffix("_total").is_some_and(|name| types.contains(&(name, "counter")));
+        assert!(is_counter || types.contains(&(name, "gauge")), "{line:?} has no type");
+        assert!(value >= 0.0, "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_of_the_description_is_answered_as_described() {
+    let broker = Broker::start().await;
+    let description = broker.get("/openapi.json").await.json();
+    assert_eq!(description["openapi"], "3.1.0");
+    let mut calls = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let client = broker.connect(Encoding::Json).await;
+        let session = client.welcome["session"].as_str().unwrap();
+        let target = path.replace("{topic}", "a.b").replace("{id}", session);
+        for (method, call) in methods.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+            let body = if path == "/v1/publish" { "[]" } else { "{}" };
+            let ask = Ask::new(&method.to_uppercase(), &target).header("content-type", "application/json").body(body);
+            let answer = broker.ask(&ask).await;
+            let described = &call["responses"][answer.status.to_string()];
+            assert!(described.is_object(), "{method} {path} is answered {}: {}", answer.status, answer.text());
+            let content_type = answer.header("content-type").unwrap_or("");
+            let described_type = if let Some(reference) = described["$ref"].as_str() {
+                &description.pointer(&reference[1..]).expect("a reference leads somewhere")["content"]
+            } else {
+                &described["content"]
+            };
+            assert!(described_type[content_type].is_object(), "{method} {path} is answered {content_type:?}");
+            calls += 1;
+        }
+    }
+    assert!(calls >= 13, "{calls} calls are described");
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_are_told_what_there_is() {
+    let broker = Broker::start().await;
+    for path in ["/nothing", "/v1", "/v1/topics/a/b/c", "/v1/topics/", "/v2/topics/a", "//"] {
+        let answer = broker.get(path).await;
+        answer.assert_problem(404, "not_found", &[path, "/openapi.json"]);
+    }
+    for (method, path, allowed) in [
+        ("PUT", "/v1/topics/a", "POST"),
+        ("GET", "/v1/topics/a", "POST"),
+        ("POST", "/v1/topics/a/messages", "GET"),
+        ("DELETE", "/v1/publish", "POST"),
+        ("POST", "/metrics", "GET"),
+        ("PATCH", "/v1/sessions/1", "DELETE"),
+    ] {
+        let answer = broker.ask(&Ask::new(method, path)).await;
+        answer.assert_problem(405, "method_not_allowed", &[method, path]);
+        let allow = answer.header("allow").unwrap_or("");
+        assert!(allow.split(',').any(|method| method.trim() == allowed), "{method} {path}: {allow:?}");
+    }
+}
