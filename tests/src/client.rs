@@ -112,7 +112,11 @@ impl Client {
         let caller = std::panic::Location::caller();
         async move {
             let goodbye = self.next().await;
-            assert_eq!((&goodbye[0], &goodbye[1]), (&"goodbye".into(), &code.into()), "{goodbye} at {caller}");
+            assert_eq!(
+                (&goodbye[0], &goodbye[1]),
+                (&"goodbye".into(), &code.into()),
+                "{goodbye} at {caller}"
+            );
             let Heard::Close(actual, reason) = self.socket.next().await else {
                 panic!("a close follows a goodbye, at {caller}");
             };

@@ -61,7 +61,8 @@ impl Ask {
 impl Answer {
     /// The value of a header that is there at most once.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        let mut values =
+            self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         let value = values.next();
         assert_eq!(values.next(), None, "there are two of {name}");
         value
@@ -74,7 +75,12 @@ impl Answer {
 
     /// The body of a success as JSON.
     pub fn json(&self) -> Value {
-        assert_eq!((self.status, self.header("content-type")), (200, Some("application/json")), "{}", self.text());
+        assert_eq!(
+            (self.status, self.header("content-type")),
+            (200, Some("application/json")),
+            "{}",
+            self.text()
+        );
         self.value()
     }
 

@@ -50,7 +50,12 @@ impl Log {
         let waits = |said: &mut Said| !said.is_over && found(said).is_none();
         let (said, watchdog) =
             self.0.1.wait_timeout_while(self.said(), WATCHDOG, waits).unwrap_or_else(PoisonError::into_inner);
-        assert!(!watchdog.timed_out(), "{what}: not logged for {} s:\n{}", WATCHDOG.as_secs(), said.lines.join("\n"));
+        assert!(
+            !watchdog.timed_out(),
+            "{what}: not logged for {} s:\n{}",
+            WATCHDOG.as_secs(),
+            said.lines.join("\n")
+        );
         found(&said)
     }
 

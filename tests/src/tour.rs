@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn only_blocks_of_the_tour_are_taken() {
-        let text = "a\n```sh\nrm x\n```\n```sh tour\ncurl a\ncurl b\n```\n```json\n1\n```\n```sh tour\nls\n```\n";
+        let text =
+            "a\n```sh\nrm x\n```\n```sh tour\ncurl a\ncurl b\n```\n```json\n1\n```\n```sh tour\nls\n```\n";
         let blocks = [(6, "curl a\ncurl b\n".to_owned()), (13, "ls\n".to_owned())];
         assert_eq!(tour_of(text), blocks);
         assert_eq!(tour_of("nothing"), []);

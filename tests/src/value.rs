@@ -103,7 +103,9 @@ fn unpacked(value: rmpv::Value) -> Value {
         rmpv::Value::Array(items) => items.into_iter().map(unpacked).collect(),
         rmpv::Value::Map(entries) => {
             let key = |key: rmpv::Value| key.as_str().expect("a key is a string").to_owned();
-            Value::Object(entries.into_iter().map(|(name, value)| (key(name), unpacked(value))).collect::<Map<_, _>>())
+            Value::Object(
+                entries.into_iter().map(|(name, value)| (key(name), unpacked(value))).collect::<Map<_, _>>(),
+            )
         }
         rmpv::Value::Ext(kind, _) => panic!("the broker wrote an ext of type {kind}"),
     }

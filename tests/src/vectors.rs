@@ -15,6 +15,7 @@ pub fn vectors(file: &str) -> Vec<Value> {
 
 /// The bytes that a text in hex stands for.
 pub fn hex(text: &str) -> Vec<u8> {
-    let digit = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let digit =
+        |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     text.as_bytes().chunks(2).map(|pair| digit(pair).expect("vectors are in hex")).collect()
 }

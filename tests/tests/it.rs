@@ -4,6 +4,7 @@
 mod it {
     mod command_line;
     mod data;
+    mod description;
     mod heartbeat;
     mod history;
     mod operate;

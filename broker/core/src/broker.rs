@@ -238,7 +238,12 @@ impl Broker {
 
     /// Follows a filter from now on. What the worker must deliver before is added to `backlog`; what comes after is
     /// above the position.
-    pub(crate) fn follow(&self, worker: usize, filter: &Filter, backlog: &mut impl Extend<Arc<Entry>>) -> Position {
+    pub(crate) fn follow(
+        &self,
+        worker: usize,
+        filter: &Filter,
+        backlog: &mut impl Extend<Arc<Entry>>,
+    ) -> Position {
         let mut state = self.lock();
         state.partition.interest.add_live(filter, worker);
         self.inboxes[worker].take(backlog);

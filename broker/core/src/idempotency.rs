@@ -44,7 +44,13 @@ impl IdempotencyWindow {
         }
     }
 
-    pub(crate) fn look_up(&mut self, topic: &Topic, key: &str, publication: &Publication, now_ms: u64) -> Lookup {
+    pub(crate) fn look_up(
+        &mut self,
+        topic: &Topic,
+        key: &str,
+        publication: &Publication,
+        now_ms: u64,
+    ) -> Lookup {
         self.forget_old(now_ms);
         match self.publishes_by_key.get(&(topic.clone(), key.into())) {
             Some(known) if known.fingerprint == fingerprint(publication) => Lookup::Repeated(known.position),
@@ -55,7 +61,13 @@ impl IdempotencyWindow {
     }
 
     /// Remembers a publish that was numbered; its key was [`Lookup::New`].
-    pub(crate) fn store(&mut self, topic: &Topic, publication: &Publication, position: Position, now_ms: u64) {
+    pub(crate) fn store(
+        &mut self,
+        topic: &Topic,
+        publication: &Publication,
+        position: Position,
+        now_ms: u64,
+    ) {
         let Some(key) = &publication.idempotency_key else { return };
         let scoped = Arc::new((topic.clone(), key.clone()));
         self.oldest_first.push_back((now_ms + self.window_ms, scoped.clone()));

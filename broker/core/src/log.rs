@@ -188,14 +188,19 @@ impl Log {
     }
 
     /// The topics that a filter matches and that have had a message.
-    pub(crate) fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (TopicId, &'a TopicLog)> {
+    pub(crate) fn matching<'a>(
+        &'a self,
+        filter: &'a Filter,
+    ) -> impl Iterator<Item = (TopicId, &'a TopicLog)> {
         let prefix = filter.literal_prefix();
         let exact = filter.is_topic();
         self.ids_by_name
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(move |(name, _)| {
-                if exact { name.as_str() == prefix } else { name.as_str().starts_with(prefix) }
-            })
+            .take_while(
+                move |(name, _)| {
+                    if exact { name.as_str() == prefix } else { name.as_str().starts_with(prefix) }
+                },
+            )
             .filter(move |(name, _)| exact || filter.matches(name.as_str()))
             .map(|(_, id)| (*id, &self.topics[*id]))
     }

@@ -168,7 +168,8 @@ impl Partition {
     /// True if anything is left above what was pulled; no message is taken.
     pub(crate) fn has_more(&self, replay: &Replay, now: Now) -> bool {
         let mut ahead = Replay::new(replay.filter.clone(), replay.scanned, replay.deaf_to);
-        !replay.queue.is_empty() || !matches!(self.next_kept(&mut ahead, now, &mut SCAN_MAX.clone()), Next::End)
+        !replay.queue.is_empty()
+            || !matches!(self.next_kept(&mut ahead, now, &mut SCAN_MAX.clone()), Next::End)
     }
 
     /// Queues a gap for each hole that opened since the last look. What lies at or below `scanned` was kept when it
@@ -207,7 +208,12 @@ impl Partition {
         let topic = self.log.topic(id).expect("it was found under the same lock");
         let known = replay.told.get(&id).copied().unwrap_or(0).max(replay.after);
         let (from, to) = (self.position(known), self.position(topic.trimmed));
-        replay.queue.push_back(ReplayEvent::Gap(Gap { topic: Some(topic.name.clone()), from, to, count: None }));
+        replay.queue.push_back(ReplayEvent::Gap(Gap {
+            topic: Some(topic.name.clone()),
+            from,
+            to,
+            count: None,
+        }));
         replay.told.insert(id, topic.trimmed);
     }
 

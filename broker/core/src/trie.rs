@@ -191,8 +191,11 @@ mod tests {
         }
         assert_eq!(trie.len(), FILTERS.len());
         for topic in ["a", "b", "a.b", "a.c", "b.b", "a.b.c", "x.y.c", "a.b.c.d", "q.r.s.t"] {
-            let mut expected: Vec<String> =
-                FILTERS.iter().filter(|text| filter(text).matches(topic)).map(|text| text.to_string()).collect();
+            let mut expected: Vec<String> = FILTERS
+                .iter()
+                .filter(|text| filter(text).matches(topic))
+                .map(|text| text.to_string())
+                .collect();
             expected.sort();
             assert_eq!(matching(&trie, topic), expected, "{topic}");
         }

@@ -85,9 +85,16 @@ struct Poll {
 enum Pending {
     Message(Arc<Entry>),
     /// From here on the filter is live: what stands before is not its, what comes after is.
-    Live { session: SessionKey, filter: Filter, top: Position },
+    Live {
+        session: SessionKey,
+        filter: Filter,
+        top: Position,
+    },
     /// All that matches up to `top` stands before.
-    Heartbeat { sessions: Vec<SessionKey>, top: Position },
+    Heartbeat {
+        sessions: Vec<SessionKey>,
+        top: Position,
+    },
 }
 
 impl Extend<Arc<Entry>> for Backlog<'_> {
@@ -271,7 +278,13 @@ impl Worker {
         }
     }
 
-    fn close_after(&mut self, key: SessionKey, code: CloseCode, reason: &str, reconnect_after_ms: Option<u64>) {
+    fn close_after(
+        &mut self,
+        key: SessionKey,
+        code: CloseCode,
+        reason: &str,
+        reconnect_after_ms: Option<u64>,
+    ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.closing().is_some() {
             return;

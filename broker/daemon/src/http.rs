@@ -50,7 +50,8 @@ pub(crate) async fn serve(
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let limits = &local.node.settings.limits;
-    let (handshake, idle) = (Duration::from_millis(limits.handshake_ms), Duration::from_millis(limits.idle_ms));
+    let (handshake, idle) =
+        (Duration::from_millis(limits.handshake_ms), Duration::from_millis(limits.idle_ms));
     let head_bytes = limits.handshake_bytes;
     let mut first = [0; 3];
     let Ok(Ok(1..)) = tokio::time::timeout(handshake, stream.peek(&mut first)).await else { return };
@@ -69,7 +70,10 @@ pub(crate) async fn serve(
     let connection = async move {
         if is_http2 {
             let mut http2 = hyper::server::conn::http2::Builder::new(LocalExecutor);
-            http2.timer(TokioTimer::new()).max_header_list_size(head_bytes as u32).max_concurrent_streams(100);
+            http2
+                .timer(TokioTimer::new())
+                .max_header_list_size(head_bytes as u32)
+                .max_concurrent_streams(100);
             http2.keep_alive_interval(idle).serve_connection(io, service).await
         } else {
             let mut http1 = hyper::server::conn::http1::Builder::new();

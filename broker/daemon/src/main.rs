@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
     start_log(flags.log_json);
     let working_dir = std::env::current_dir().context("there is no working directory")?;
-    let settings = Settings::load(flags, std::env::vars(), &working_dir)?;
+    let settings = Settings::load(flags, variables(), &working_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::start(settings)?;
@@ -57,4 +57,10 @@ fn start_log(json: bool) {
     } else {
         log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
     }
+}
+
+/// The variables of the environment that are text; others can't be settings.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

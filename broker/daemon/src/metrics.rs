@@ -98,7 +98,13 @@ impl Metrics {
             register(&mut registry, name, help, None, value as u64);
         }
         let bytes = Some(Unit::Bytes);
-        register(&mut registry, "history", "What kept messages cost", bytes.clone(), stats.history_bytes as u64);
+        register(
+            &mut registry,
+            "history",
+            "What kept messages cost",
+            bytes.clone(),
+            stats.history_bytes as u64,
+        );
         register(&mut registry, "inbox", "What waits for workers", bytes, stats.inbox_bytes as u64);
         let mut text = String::new();
         encode(&mut text, &registry).expect("writing to a string does not fail");

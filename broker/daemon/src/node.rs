@@ -134,4 +134,3 @@ impl Drop for SessionPlace {
         self.node.sessions_by_address.remove_if(&self.address, |_, count| *count == 0);
     }
 }
-

@@ -14,7 +14,8 @@ pub(crate) fn metrics() -> String {
     }
     if let Some(bytes) = resident_bytes() {
         text += "# HELP process_resident_memory_bytes Memory of this process.\n";
-        text += &format!("# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}\n");
+        text +=
+            &format!("# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}\n");
     }
     if let Ok(descriptors) = fs::read_dir("/proc/self/fd") {
         let open = descriptors.count();

@@ -50,8 +50,7 @@ impl Server {
         let broker = Broker::new(life(), settings.rules.clone(), settings.limits.clone(), wakes);
         let (doors, commands): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
         let metrics = Metrics::new(workers);
-        let node =
-            Arc::new(Node::new(Arc::new(broker), settings, origin, Clock::start(), metrics, doors));
+        let node = Arc::new(Node::new(Arc::new(broker), settings, origin, Clock::start(), metrics, doors));
         for (index, (work, commands)) in work.into_iter().zip(commands).enumerate() {
             let node = node.clone();
             thread::Builder::new()
@@ -133,12 +132,14 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     let bound = socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG));
-    bound.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+    bound.map_err(|error| {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return anyhow::anyhow!("can't listen on {address}: {error}");
+        }
+        anyhow::anyhow!(
             "{address} is in use: another program, perhaps another fanfare, listens there; \
              stop it or choose another address with --listen"
-        ),
-        _ => anyhow::anyhow!("can't listen on {address}: {error}"),
+        )
     })?;
     TcpListener::from_std(socket.into()).context("the listening socket can't be watched")
 }

@@ -88,8 +88,13 @@ async fn run(
     let key = local.worker.borrow_mut().open(local.node.clock.now(), encoding);
     local.sockets.borrow_mut().insert(key, write_half);
     let end = End { local, key, _places: places };
-    let mut session =
-        Reading { local: &end.local, key, encoding, read_half, reader: Reader::new(limits, encoding == Encoding::Json) };
+    let mut session = Reading {
+        local: &end.local,
+        key,
+        encoding,
+        read_half,
+        reader: Reader::new(limits, encoding == Encoding::Json),
+    };
     if !first.is_empty() {
         session.decode(&mut first);
     }

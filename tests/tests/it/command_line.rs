@@ -52,13 +52,20 @@ fn every_mistake_of_a_configuration_is_told_with_its_place() {
 fn a_file_that_is_named_must_be_there() {
     let ended = Setup::new().flags(&["--config", "broker.toml"]).run();
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("broker.toml") && ended.stderr.contains("can't be read"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("broker.toml") && ended.stderr.contains("can't be read"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
 async fn flags_win_over_variables_and_variables_over_the_file() {
     let broker = Setup::bare()
-        .file("broker.toml", "listen = \"127.0.0.1:1\"\nworkers = 1\nheartbeat = \"10s\"\n[limits]\nsubscriptions = 7")
+        .file(
+            "broker.toml",
+            "listen = \"127.0.0.1:1\"\nworkers = 1\nheartbeat = \"10s\"\n[limits]\nsubscriptions = 7",
+        )
         .config("heartbeat = \"1h\"")
         .variable("FANFARE__WORKERS", "2")
         .variable("FANFARE__HEARTBEAT", "20s")

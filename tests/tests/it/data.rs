@@ -30,9 +30,10 @@ async fn every_kind_of_data_arrives_byte_for_byte_as_the_vectors_say() {
         let (position, time) = (message.position.to_string(), message.time.expect("a message has a time"));
         let written = vector["frame"].as_str().expect("a frame");
         let expected = match encoding {
-            Encoding::Json => {
-                written.replace(POSITION, &position).replace(&TIME.to_string(), &time.to_string()).into_bytes()
-            }
+            Encoding::Json => written
+                .replace(POSITION, &position)
+                .replace(&TIME.to_string(), &time.to_string())
+                .into_bytes(),
             Encoding::MessagePack => {
                 let bytes = replace(&hex(written), &packed_text(POSITION), &packed_text(&position));
                 replace(&bytes, &TIME.to_be_bytes(), &time.to_be_bytes())
@@ -121,7 +122,8 @@ async fn publish(broker: &Broker, publisher: &Value) {
 
 async fn post(broker: &Broker, topic: &str, content_type: Option<&str>, body: &str) -> Answer {
     let ask = Ask::new("POST", &format!("/v1/topics/{topic}"));
-    let ask = content_type.into_iter().fold(ask, |ask, content_type| ask.header("content-type", content_type));
+    let ask =
+        content_type.into_iter().fold(ask, |ask, content_type| ask.header("content-type", content_type));
     broker.ask(&ask.body(hex(body))).await
 }
 

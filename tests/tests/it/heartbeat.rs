@@ -54,7 +54,8 @@ async fn whatever_a_client_sends_shows_that_it_lives() {
 
 #[tokio::test]
 async fn a_ping_keeps_the_cursor_of_a_quiet_filter_fresh() {
-    let broker = Broker::with("heartbeat = \"200ms\"\n[[topics]]\nfilter = \"busy\"\nhistory = { count = 2 }").await;
+    let broker =
+        Broker::with("heartbeat = \"200ms\"\n[[topics]]\nfilter = \"busy\"\nhistory = { count = 2 }").await;
     let mut quiet = broker.follow("quiet").await;
     assert_eq!(pinged(&mut quiet).await, "@0");
     broker.publish_numbers("busy", 0..50).await;

@@ -130,7 +130,11 @@ async fn a_cleared_history_is_empty_and_its_positions_go_on() {
     client.expect(json!(["replay", ">", ["message", "b", "@4", 3]])).await;
     client.expect(json!(["live", ">", "@4"])).await;
     assert_eq!(broker.publish("a", json!(5)).await["position"], "@5");
-    broker.ask(&Ask::new("DELETE", "/v1/topics/a%20b/messages")).await.assert_problem(400, "bad_topic", &["a b"]);
+    broker.ask(&Ask::new("DELETE", "/v1/topics/a%20b/messages")).await.assert_problem(
+        400,
+        "bad_topic",
+        &["a b"],
+    );
 }
 
 #[tokio::test]
@@ -156,9 +160,19 @@ async fn a_bad_query_is_told_with_its_parameter_value_and_limit() {
         let answer = broker.get(&format!("/v1/topics/a/messages?{query}")).await;
         answer.assert_problem(400, code, told);
     }
-    for (name, told) in [("a..b", "a..b"), ("a%20b", "a b"), ("%ff", "UTF-8"), ("a.*", "a.*"), ("%24sys", "$sys")] {
-        broker.get(&format!("/v1/topics/{name}/messages")).await.assert_problem(400, "bad_topic", &["topic", told]);
-        broker.post(&format!("/v1/topics/{name}"), "text/plain", "x").await.assert_problem(400, "bad_topic", &[told]);
+    for (name, told) in
+        [("a..b", "a..b"), ("a%20b", "a b"), ("%ff", "UTF-8"), ("a.*", "a.*"), ("%24sys", "$sys")]
+    {
+        broker.get(&format!("/v1/topics/{name}/messages")).await.assert_problem(
+            400,
+            "bad_topic",
+            &["topic", told],
+        );
+        broker.post(&format!("/v1/topics/{name}"), "text/plain", "x").await.assert_problem(
+            400,
+            "bad_topic",
+            &[told],
+        );
     }
     for (query, told) in [("ttl_s=0", "\"0\""), ("ttl_s=4294967296", "4294967295"), ("ttl=5", "ttl_s")] {
         let answer = broker.post(&format!("/v1/topics/a?{query}"), "text/plain", "x").await;
@@ -177,7 +191,8 @@ async fn polls_of_one_connection_follow_each_other() {
             wire.write(&Ask::new("GET", &target).bytes("localhost")).await.unwrap();
             read_answer(&mut wire).await.unwrap().json()
         };
-        let (answer, _) = within("the poll", async { tokio::join!(poll, broker.publish("a", json!(seq))) }).await;
+        let (answer, _) =
+            within("the poll", async { tokio::join!(poll, broker.publish("a", json!(seq))) }).await;
         assert_eq!(answer["frames"].as_array().unwrap().len(), 1);
         assert_eq!(answer["frames"][0][3], seq);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fanfare_protocol::Encoding;
-use fanfare_tests::{Ask, Broker};
+use fanfare_tests::{Answer, Ask, Broker, Wire, read_answer};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -18,7 +18,10 @@ async fn topics_are_listed_by_name_and_page_by_page() {
         topics.map(|topic| topic["topic"].as_str().unwrap().to_owned()).collect()
     };
     let all = broker.get_json("/v1/topics").await;
-    assert_eq!((names(&all), &all["more"]), (["a.1", "a.2", "b", "c"].map(String::from).to_vec(), &json!(false)));
+    assert_eq!(
+        (names(&all), &all["more"]),
+        (["a.1", "a.2", "b", "c"].map(String::from).to_vec(), &json!(false))
+    );
     let mut first = all["topics"][0].clone();
     assert!(first["time"].take().is_u64());
     let expected = json!({
@@ -55,7 +58,8 @@ async fn sessions_are_listed_and_one_is_ended() {
 
     let listed = broker.get_json("/v1/sessions").await;
     let sessions = listed["sessions"].as_array().unwrap();
-    let told: Vec<_> = sessions.iter().map(|session| (&session["protocol"], &session["subscriptions"])).collect();
+    let told: Vec<_> =
+        sessions.iter().map(|session| (&session["protocol"], &session["subscriptions"])).collect();
     let (packed, json) = (json!("fanfare.v1.msgpack"), json!("fanfare.v1.json"));
     assert_eq!(told, [(&packed, &json!(["a.>", "b"])), (&json, &json!(["c"]))]);
 
@@ -64,7 +68,11 @@ async fn sessions_are_listed_and_one_is_ended() {
     assert!(ended.expect_close(4003).await.contains("operator"));
     broker.until_metric("fanfare_sessions", |count| count == 1.0).await;
     broker.ask(&Ask::new("DELETE", &target)).await.assert_problem(404, "not_found", &["session"]);
-    broker.ask(&Ask::new("DELETE", "/v1/sessions/x%20y")).await.assert_problem(404, "not_found", &["session"]);
+    broker.ask(&Ask::new("DELETE", "/v1/sessions/x%20y")).await.assert_problem(
+        404,
+        "not_found",
+        &["session"],
+    );
     assert_eq!(broker.publish("b", json!(1)).await["heard"], false);
     broker.publish("c", json!(2)).await;
     other.expect(json!(["message", "c", "@2", 2])).await;
@@ -72,22 +80,27 @@ async fn sessions_are_listed_and_one_is_ended() {
 
 #[tokio::test]
 async fn health_is_told_and_a_full_broker_is_not_ready() {
-    let broker = Broker::with("[limits]\nconnections = 3").await;
-    assert_eq!(broker.get("/healthz").await.json()["status"], "ok");
-    assert_eq!(broker.get("/readyz").await.json()["status"], "ready");
-    broker.until_metric("fanfare_connections", |count| count == 1.0).await;
+    let broker = Broker::with("[limits]\nconnections = 4").await;
     let mut wire = broker.wire().await;
-    let _idle = broker.wire().await;
-    let readyz = Ask::new("GET", "/readyz").bytes("localhost");
-    loop {
-        wire.write(&readyz).await.unwrap();
-        let answer = read_answer(&mut wire).await.unwrap();
-        if answer.status == 200 {
-            continue;
+    assert_eq!(over(&mut wire, "/healthz").await.json()["status"], "ok");
+    assert_eq!(over(&mut wire, "/readyz").await.json()["status"], "ready");
+    while !over(&mut wire, "/metrics").await.text().contains("\nfanfare_connections 1\n") {}
+    let _others = [broker.wire().await, broker.wire().await, broker.wire().await];
+    let full = loop {
+        let answer = over(&mut wire, "/readyz").await;
+        if answer.status != 200 {
+            break answer;
         }
-        answer.assert_problem(503, "unavailable", &["3 connections"]);
-        break;
-    }
+    };
+    full.assert_problem(503, "unavailable", &["4 connections"]);
+    let refused = broker.get("/healthz").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(over(&mut wire, "/healthz").await.status, 200);
+}
+
+async fn over(wire: &mut Wire, target: &str) -> Answer {
+    wire.write(&Ask::new("GET", target).bytes("localhost")).await.unwrap();
+    read_answer(wire).await.unwrap()
 }
 
 #[tokio::test]
@@ -136,35 +149,6 @@ fn assert_parses(text: &str) {
         assert!(is_counter || types.contains(&(name, "gauge")), "{line:?} has no type");
         assert!(value >= 0.0, "{line:?}");
     }
-}
-
-#[tokio::test]
-async fn every_call_of_the_description_is_answered_as_described() {
-    let broker = Broker::start().await;
-    let description = broker.get("/openapi.json").await.json();
-    assert_eq!(description["openapi"], "3.1.0");
-    let mut calls = 0;
-    for (path, methods) in description["paths"].as_object().unwrap() {
-        let client = broker.connect(Encoding::Json).await;
-        let session = client.welcome["session"].as_str().unwrap();
-        let target = path.replace("{topic}", "a.b").replace("{id}", session);
-        for (method, call) in methods.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
-            let body = if path == "/v1/publish" { "[]" } else { "{}" };
-            let ask = Ask::new(&method.to_uppercase(), &target).header("content-type", "application/json").body(body);
-            let answer = broker.ask(&ask).await;
-            let described = &call["responses"][answer.status.to_string()];
-            assert!(described.is_object(), "{method} {path} is answered {}: {}", answer.status, answer.text());
-            let content_type = answer.header("content-type").unwrap_or("");
-            let described_type = if let Some(reference) = described["$ref"].as_str() {
-                &description.pointer(&reference[1..]).expect("a reference leads somewhere")["content"]
-            } else {
-                &described["content"]
-            };
-            assert!(described_type[content_type].is_object(), "{method} {path} is answered {content_type:?}");
-            calls += 1;
-        }
-    }
-    assert!(calls >= 13, "{calls} calls are described");
 }
 
 #[tokio::test]

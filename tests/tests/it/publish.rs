@@ -123,17 +123,32 @@ async fn a_batch_succeeds_or_fails_item_by_item() {
     let results = answer["results"].as_array().unwrap();
     let codes: Vec<&Value> = results.iter().map(|result| &result["error"]["code"]).collect();
     let none = Value::Null;
-    let expected = [&none, &json!("bad_topic"), &none, &json!("bad_request"), &json!("bad_request"), &none, &json!("bad_data")];
+    let expected = [
+        &none,
+        &json!("bad_topic"),
+        &none,
+        &json!("bad_request"),
+        &json!("bad_request"),
+        &none,
+        &json!("bad_data"),
+    ];
     assert_eq!(codes, expected);
     assert!(results[3]["error"]["detail"].as_str().unwrap().contains("topic"), "{answer}");
     follower.expect(json!(["message", "a", "@1", {"order": 42}])).await;
-    follower.expect(json!(["message", "notes", "@2", "hi", {"type": "text/plain", "headers": {"trace": "4bf92f"}}])).await;
-    follower.expect(json!(["message", "icons", "@3", "iVBORw==", {"encoding": "base64", "type": "image/png"}])).await;
+    follower
+        .expect(
+            json!(["message", "notes", "@2", "hi", {"type": "text/plain", "headers": {"trace": "4bf92f"}}]),
+        )
+        .await;
+    follower
+        .expect(json!(["message", "icons", "@3", "iVBORw==", {"encoding": "base64", "type": "image/png"}]))
+        .await;
 }
 
 #[tokio::test]
 async fn a_batch_that_is_no_list_or_too_long_publishes_nothing() {
-    let broker = Broker::with("[limits]\nbatch_items = 3\nframe_bytes = \"1KiB\"\nbatch_bytes = \"2KiB\"").await;
+    let broker =
+        Broker::with("[limits]\nbatch_items = 3\nframe_bytes = \"1KiB\"\nbatch_bytes = \"2KiB\"").await;
     let item = json!({"topic": "a", "data": 1});
     let long = json!([{"topic": "a", "data": "x".repeat(3_000)}]).to_string();
     for (body, status, code, told) in [
@@ -165,18 +180,27 @@ async fn a_retry_with_the_same_idempotency_key_publishes_once() {
     let again = broker.ask(&keyed("{\"cents\": 5}", "k1")).await.json();
     assert_eq!((&first["position"], &first["repeated"]), (&again["position"], &Value::Null));
     assert_eq!(again["repeated"], true);
-    broker.ask(&keyed("{\"cents\": 6}", "k1")).await.assert_problem(422, "idempotency_mismatch", &["idempotency key"]);
+    broker.ask(&keyed("{\"cents\": 6}", "k1")).await.assert_problem(
+        422,
+        "idempotency_mismatch",
+        &["idempotency key"],
+    );
 
     let mut client = broker.connect(Encoding::Json).await;
-    client.send_all([
-        json!(["publish", 1, "pay", {"cents": 9}, {"idempotency_key": "k2"}]),
-        json!(["publish", 2, "pay", {"cents": 9}, {"idempotency_key": "k2"}]),
-        json!(["publish", 3, "pay", {"cents": 8}, {"idempotency_key": "k2"}]),
-        json!(["publish", 4, "pay2", {"cents": 8}, {"idempotency_key": "k2"}]),
-    ]).await;
+    client
+        .send_all([
+            json!(["publish", 1, "pay", {"cents": 9}, {"idempotency_key": "k2"}]),
+            json!(["publish", 2, "pay", {"cents": 9}, {"idempotency_key": "k2"}]),
+            json!(["publish", 3, "pay", {"cents": 8}, {"idempotency_key": "k2"}]),
+            json!(["publish", 4, "pay2", {"cents": 8}, {"idempotency_key": "k2"}]),
+        ])
+        .await;
     client.expect(json!(["ok", 1, {"position": "@2", "heard": true, "receivers": 1}])).await;
     let again = client.next().await;
-    assert_eq!((&again[0], &again[2]["position"], &again[2]["repeated"]), (&json!("ok"), &json!("@2"), &json!(true)));
+    assert_eq!(
+        (&again[0], &again[2]["position"], &again[2]["repeated"]),
+        (&json!("ok"), &json!("@2"), &json!(true))
+    );
     client.expect_error(Some(3), "idempotency_mismatch", &["idempotency key"]).await;
     client.expect(json!(["ok", 4, {"position": "@3", "heard": false, "receivers": 0}])).await;
 
@@ -192,7 +216,8 @@ async fn a_message_past_its_time_to_live_is_skipped_and_is_no_hole() {
     broker.publish("a", json!("before")).await;
     broker.post("/v1/topics/a?ttl_s=1", "application/json", "\"fleeting\"").await.json();
     broker.publish("a", json!("after")).await;
-    let kept = |topic: &'static str| async { broker.get_json(topic).await["frames"].as_array().unwrap().len() };
+    let kept =
+        |topic: &'static str| async { broker.get_json(topic).await["frames"].as_array().unwrap().len() };
     let target = "/v1/topics/a/messages";
     assert_eq!(kept(target).await, 3);
     fanfare_tests::within("the time to live", async { while kept(target).await > 2 {} }).await;

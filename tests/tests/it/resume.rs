@@ -72,7 +72,9 @@ async fn a_client_cut_off_again_and_again_while_it_catches_up_misses_nothing() {
     let mut kept = Kept { cursor: json!("@0"), received: Vec::new() };
     let mut live = false;
     for frames in [1, 7, 40, 1, 90, 200, 300] {
-        broker.publish_numbers("a", 500 + kept.received.len() as u64..500 + kept.received.len() as u64 + 1).await;
+        broker
+            .publish_numbers("a", 500 + kept.received.len() as u64..500 + kept.received.len() as u64 + 1)
+            .await;
         let mut client = broker.connect(Encoding::Json).await;
         client.send(json!(["subscribe", 1, "a", {"after": kept.cursor}])).await;
         client.expect(json!(["ok", 1, {"cursor": kept.cursor, "resumed": true}])).await;
@@ -85,7 +87,8 @@ async fn a_client_cut_off_again_and_again_while_it_catches_up_misses_nothing() {
     }
     assert!(live);
     let history = broker.get_json("/v1/topics/a/messages?after=0.0:0&limit=1000").await;
-    let published: Vec<&Value> = history["frames"].as_array().unwrap().iter().map(|frame| &frame[3]).collect();
+    let published: Vec<&Value> =
+        history["frames"].as_array().unwrap().iter().map(|frame| &frame[3]).collect();
     // The cursor of an unknown life is told of by one gap before all that is kept.
     assert_eq!(kept.received.iter().collect::<Vec<_>>(), published[1..]);
 }
@@ -208,7 +211,9 @@ async fn a_cursor_of_partitions_that_do_not_exist_is_refused() {
     let broker = Broker::start().await;
     let mut client = broker.connect(Encoding::Json).await;
     let (own, other) = (format!("{}:0", broker.epoch), "1.abc:4");
-    for (id, cursor) in (1..).zip([other.to_owned(), format!("{own},{other}"), "yesterday".to_owned(), String::new()]) {
+    for (id, cursor) in
+        (1..).zip([other.to_owned(), format!("{own},{other}"), "yesterday".to_owned(), String::new()])
+    {
         client.send(json!(["subscribe", id, "a", {"after": cursor}])).await;
         client.expect_error(Some(id), "bad_cursor", &[]).await;
     }

@@ -95,7 +95,8 @@ async fn a_replay_is_as_slow_as_it_is_read_and_makes_nobody_slow() {
 }
 
 /// The least room that the broker can be given between its workers.
-const SMALL_INBOX: &str = "[limits]\nframe_bytes = \"1KiB\"\ninbox_bytes = \"4KiB\"\nrequests_per_s = 1000000\n";
+const SMALL_INBOX: &str =
+    "[limits]\nframe_bytes = \"1KiB\"\ninbox_bytes = \"4KiB\"\nrequests_per_s = 1000000\n";
 
 #[tokio::test]
 async fn a_flood_of_publishes_loses_nothing_that_was_acknowledged() {
@@ -109,7 +110,10 @@ async fn a_flood_of_publishes_loses_nothing_that_was_acknowledged() {
             for n in first..first + 1_000 {
                 let position = format!("@{}", n + 1);
                 let ok = publisher.next().await;
-                assert_eq!((&ok[0], &ok[1], &ok[2]["position"]), (&json!("ok"), &json!(n + 1), &json!(position)));
+                assert_eq!(
+                    (&ok[0], &ok[1], &ok[2]["position"]),
+                    (&json!("ok"), &json!(n + 1), &json!(position))
+                );
             }
         }
     };

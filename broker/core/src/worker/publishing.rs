@@ -10,7 +10,14 @@ use crate::session::{Session, State, WaitingPublish, Work};
 
 impl Worker {
     /// Publishes for a session, behind those of its publishes that wait.
-    pub(super) fn publish(&mut self, now: Now, key: SessionKey, id: u64, topic: Topic, publication: Publication) {
+    pub(super) fn publish(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        id: u64,
+        topic: Topic,
+        publication: Publication,
+    ) {
         let until_ms = now.ms + self.limits().publish_wait_ms;
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.publishing.is_empty() {
@@ -87,7 +94,8 @@ impl Worker {
         publication: Publication,
     ) -> Option<WaitingPublish> {
         let session = self.sessions.get(key)?;
-        let draft = Draft { deaf: deaf_subscriptions(session, &topic), topic, publication, origin: Some(session.id) };
+        let draft =
+            Draft { deaf: deaf_subscriptions(session, &topic), topic, publication, origin: Some(session.id) };
         let (broker, worker) = (self.broker.clone(), self.index);
         let completion = || -> crate::waiting::Completion {
             let broker = broker.clone();

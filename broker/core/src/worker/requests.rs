@@ -1,8 +1,8 @@
 //! Answers to what clients ask.
 
 use fanfare_protocol::{
-    CloseCode, Cursor, ErrorCode, Filter, Frame, OkBody, OnSlow, Request, RequestError, SubscribeOptions, Topic,
-    encode_history_ok,
+    CloseCode, Cursor, ErrorCode, Filter, Frame, OkBody, OnSlow, Request, RequestError, SubscribeOptions,
+    Topic, encode_history_ok,
 };
 
 use super::{SessionKey, Worker};
@@ -75,12 +75,18 @@ impl Worker {
             let policy = if options.on_slow == Some(OnSlow::Latest) { "latest" } else { "drop" };
             Some((ErrorCode::Unsupported, format!("on_slow {policy:?} is not served by this broker")))
         } else if session.subscriptions.contains_key(&filter) {
-            Some((ErrorCode::AlreadySubscribed, format!("filter {filter:?} is already followed by this session")))
+            Some((
+                ErrorCode::AlreadySubscribed,
+                format!("filter {filter:?} is already followed by this session"),
+            ))
         } else if held >= limit {
             Some((ErrorCode::Limit, format!("this session has {held} subscriptions, the limit is {limit}")))
         } else if self.broker.is_full_of_filters() {
             let limit = self.limits().filters;
-            Some((ErrorCode::Limit, format!("the broker has {limit} subscriptions, the limit of all sessions")))
+            Some((
+                ErrorCode::Limit,
+                format!("the broker has {limit} subscriptions, the limit of all sessions"),
+            ))
         } else {
             None
         };

@@ -37,7 +37,8 @@ impl Drop for Place {
 
 #[test]
 fn every_filter_gets_all_of_its_messages_or_is_told_where_the_hole_is() {
-    let number = |name: &str| env::var(name).ok().map(|number| number.parse::<u64>().expect("it is a number"));
+    let number =
+        |name: &str| env::var(name).ok().map(|number| number.parse::<u64>().expect("it is a number"));
     if let Some(seed) = number("SEED") {
         return run(seed);
     }
@@ -78,8 +79,11 @@ impl World {
             self.pass_time(heartbeat_ms);
         }
         assert!(self.has_arrived(), "every filter is live and has its cursor at the top in the end");
+        let links = self.clients.iter().filter_map(|client| client.link.as_ref());
+        links.for_each(|link| assert!(link.asked.is_empty(), "all is answered in the end: {:?}", link.asked));
         for index in 0..self.readers.len() {
-            self.readers.retain(|reader| reader.cursor.is_some_and(|cursor| cursor.epoch == self.model.epoch()));
+            self.readers
+                .retain(|reader| reader.cursor.is_some_and(|cursor| cursor.epoch == self.model.epoch()));
             for _ in 0.. {
                 if index >= self.readers.len() || !self.read_history(index, 3) {
                     break;
@@ -111,9 +115,8 @@ impl World {
                 self.settle();
             }
             for worker in 0..WORKERS {
-                while self.write_dirty(worker, 1) {
-                    idle = false;
-                }
+                idle &= !self.workers[worker].has_dirty();
+                self.write_dirty(worker, usize::MAX);
                 idle &= !self.deliver(worker) & !self.workers[worker].has_dirty();
             }
             self.settle();

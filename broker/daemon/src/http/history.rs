@@ -93,15 +93,23 @@ impl Query {
                     }
                 },
                 "wait" => match value.parse::<u64>() {
-                    Ok(wait_s) if wait_s <= limits.poll_wait_ms / 1_000 => parsed.wait = Duration::from_secs(wait_s),
+                    Ok(wait_s) if wait_s <= limits.poll_wait_ms / 1_000 => {
+                        parsed.wait = Duration::from_secs(wait_s)
+                    }
                     _ => {
                         let most = limits.poll_wait_ms / 1_000;
-                        let reason = format!("wait {} is no whole number of seconds from 0 to {most}", shorten(&value));
+                        let reason = format!(
+                            "wait {} is no whole number of seconds from 0 to {most}",
+                            shorten(&value)
+                        );
                         return bad(ErrorCode::BadRequest, reason);
                     }
                 },
                 _ => {
-                    let reason = format!("unknown parameter {}; `after`, `limit` and `wait` are known here", shorten(&name));
+                    let reason = format!(
+                        "unknown parameter {}; `after`, `limit` and `wait` are known here",
+                        shorten(&name)
+                    );
                     return bad(ErrorCode::BadRequest, reason);
                 }
             }

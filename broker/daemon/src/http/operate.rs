@@ -53,13 +53,16 @@ pub(super) fn topics(node: &Node, query: &str) -> Answer {
             "limit" => match value.parse::<usize>() {
                 Ok(parsed) if (1..=TOPICS_MAX).contains(&parsed) => limit = parsed,
                 _ => {
-                    let detail = format!("limit {} is no whole number from 1 to {TOPICS_MAX}", shorten(&value));
+                    let detail =
+                        format!("limit {} is no whole number from 1 to {TOPICS_MAX}", shorten(&value));
                     return problem(ErrorCode::BadRequest, &detail, None);
                 }
             },
             _ => {
-                let detail =
-                    format!("unknown parameter {}; `filter`, `after` and `limit` are known here", shorten(&name));
+                let detail = format!(
+                    "unknown parameter {}; `filter`, `after` and `limit` are known here",
+                    shorten(&name)
+                );
                 return problem(ErrorCode::BadRequest, &detail, None);
             }
         }
@@ -109,7 +112,9 @@ pub(super) async fn disconnect(node: &Node, id: &str) -> Answer {
             return busy();
         }
         match receiver.await {
-            Ok(true) => return super::json(json!({ "session": id, "disconnected": true }).to_string().into()),
+            Ok(true) => {
+                return super::json(json!({ "session": id, "disconnected": true }).to_string().into());
+            }
             Ok(false) => {}
             Err(_) => return busy(),
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_core::{Draft, Published, Publishing, Refusal};
-use fanfare_protocol::{ErrorCode, IDEMPOTENCY_KEY_BYTES_MAX, Publication, RequestError, Topic, decode_batch};
+use fanfare_protocol::{
+    ErrorCode, IDEMPOTENCY_KEY_BYTES_MAX, Publication, RequestError, Topic, decode_batch,
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -73,15 +75,13 @@ pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
         let result = match (item, overloaded) {
             (Err(error), _) => Err(Failure::Request(error)),
             (Ok(_), Some(refusal)) => Err(Failure::Refused(refusal)),
-            (Ok((topic, publication)), None) => {
-                match check_size(&publication, limits.frame_bytes) {
-                    Err(error) => Err(Failure::Request(error)),
-                    Ok(()) => publish(node, topic.clone(), publication, until)
-                        .await
-                        .map(|published| (topic, published))
-                        .map_err(Failure::Refused),
-                }
-            }
+            (Ok((topic, publication)), None) => match check_size(&publication, limits.frame_bytes) {
+                Err(error) => Err(Failure::Request(error)),
+                Ok(()) => publish(node, topic.clone(), publication, until)
+                    .await
+                    .map(|published| (topic, published))
+                    .map_err(Failure::Refused),
+            },
         };
         match result {
             Ok((topic, published)) => render(&topic, &published, &mut out),
@@ -189,16 +189,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Failure> {
 }
 
 fn ttl_s(uri: &Uri) -> Result<Option<u32>, Failure> {
+    let mut ttl_s = None;
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()) {
-        match (&*name, value.parse::<u32>()) {
-            ("ttl_s", Ok(ttl_s @ 1..)) => return Ok(Some(ttl_s)),
-            ("ttl_s", _) => {
-                return Err(bad(format!("ttl_s {value:?} is no whole number of seconds from 1 to {}", u32::MAX)));
-            }
-            _ => return Err(bad(format!("unknown parameter {name:?}; `ttl_s` is known here"))),
+        if name != "ttl_s" {
+            let name = super::history::shorten(&name);
+            return Err(bad(format!("unknown parameter {name}; `ttl_s` is known here")));
         }
+        let Ok(seconds @ 1..) = value.parse::<u32>() else {
+            let (value, most) = (super::history::shorten(&value), u32::MAX);
+            return Err(bad(format!("ttl_s {value} is no whole number of seconds from 1 to {most}")));
+        };
+        ttl_s = Some(seconds);
     }
-    Ok(None)
+    Ok(ttl_s)
 }
 
 /// Appends the answer to one publish.

@@ -30,7 +30,10 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", post(unreachable_by_hand))
         .route("/v1/topics/{topic}/messages", delete(clear).get(unreachable_by_hand))
-        .route("/v1/sessions", get(async |State(node): State<Arc<Node>>| outer(operate::sessions(&node).await)))
+        .route(
+            "/v1/sessions",
+            get(async |State(node): State<Arc<Node>>| outer(operate::sessions(&node).await)),
+        )
         .route("/v1/sessions/{id}", delete(disconnect))
         .route("/v1/ws", get(unreachable_by_hand))
         .method_not_allowed_fallback(method_not_allowed)

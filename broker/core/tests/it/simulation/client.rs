@@ -41,7 +41,9 @@ impl Client {
     pub(super) fn away(&self) -> Vec<Filter> {
         let Some(link) = &self.link else { return Vec::new() };
         let away = self.followed.values().filter(|followed| followed.state == State::Away);
-        away.map(|followed| followed.filter.clone()).filter(|filter| !link.subscribed.contains(filter)).collect()
+        away.map(|followed| followed.filter.clone())
+            .filter(|filter| !link.subscribed.contains(filter))
+            .collect()
     }
 
     pub(super) fn receive(&mut self, model: &Model, now_ms: u64, frame: Frame) -> Told {
@@ -97,7 +99,10 @@ impl Client {
             Asked::Subscribe { filter, cursor, resumed } => {
                 let told = body.cursor.as_ref().map(single);
                 assert_eq!(told, Some(cursor), "{filter} begins where it was asked to, else at the top");
-                assert_eq!(body.resumed, resumed, "{filter} after {cursor} is told truly whether all is there");
+                assert_eq!(
+                    body.resumed, resumed,
+                    "{filter} after {cursor} is told truly whether all is there"
+                );
                 let who = self.link.as_ref().expect("answers come by a connection").who;
                 self.of(&filter).begins(model, who, cursor);
                 Told::Nothing
@@ -140,7 +145,10 @@ fn check_message(model: &Model, message: &Message) {
     let draft = &model.drafts[record.tag];
     assert_eq!(message.topic, draft.topic, "a position names one message");
     assert_eq!(message.payload, draft.publication.payload, "a position names one message");
-    assert_eq!(message.media_type, draft.publication.media_type, "a message is delivered as it was published");
+    assert_eq!(
+        message.media_type, draft.publication.media_type,
+        "a message is delivered as it was published"
+    );
 }
 
 /// The only part of a cursor.

@@ -1,6 +1,6 @@
 //! One filter as a client holds it: its cursor moves by the protocol's rules, and each move is checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_protocol::{Filter, Gap, Message, Position, Topic};
 
@@ -23,6 +23,8 @@ pub(super) struct Followed {
     checked: Option<Place>,
     got: BTreeSet<Place>,
     gaps: Vec<(Option<Topic>, Place, Place)>,
+    /// The holes told since the replay began or jumped, by topic, with their ends.
+    told: BTreeMap<Topic, Place>,
     /// The sessions in which it was followed.
     sessions: Vec<Who>,
 }
@@ -48,6 +50,7 @@ impl Followed {
             checked: None,
             got: BTreeSet::new(),
             gaps: Vec::new(),
+            told: BTreeMap::new(),
             sessions: Vec::new(),
         }
     }
@@ -67,6 +70,7 @@ impl Followed {
     pub(super) fn begins(&mut self, model: &Model, session: Who, cursor: Position) {
         assert_eq!(self.state, State::Away, "one subscribe is answered once");
         self.sessions.push(session);
+        self.told.clear();
         let (after, last) = self.ask();
         if self.cursor.is_none() {
             self.cursor = Some(cursor);
@@ -85,9 +89,16 @@ impl Followed {
 
     pub(super) fn message(&mut self, model: &Model, message: &Message, now_ms: u64) {
         let place = model.place(message.position);
-        assert!(self.filter.matches(message.topic.as_str()), "{} is foreign to {}", message.topic, self.filter);
+        assert!(
+            self.filter.matches(message.topic.as_str()),
+            "{} is foreign to {}",
+            message.topic,
+            self.filter
+        );
         let newest = self.got.last().copied();
         assert!(newest < Some(place), "{}: {newest:?} comes before {place:?}", self.filter);
+        let cursor = self.cursor.map(|cursor| model.place(cursor));
+        assert!(self.last > 0 || cursor < Some(place), "{}: {place:?} is not above {cursor:?}", self.filter);
         self.last = 0;
         self.got.insert(place);
         self.cursor = Some(message.position);
@@ -99,9 +110,17 @@ impl Followed {
         assert_eq!(gap.to.epoch, model.epoch(), "a gap ends in the current epoch");
         assert!(gap.to.seq <= model.seq(), "a gap ends at the top at most");
         match &gap.topic {
-            Some(topic) => self.check_topic_gap(model, topic, from, to),
+            Some(topic) => {
+                self.check_topic_gap(model, topic, from, to);
+                let told = self.told.insert(topic.clone(), to);
+                assert!(told.is_none_or(|told| told <= from), "the hole of {topic} up to {to:?} is told twice");
+                let cursor = self.cursor.map(|cursor| model.place(cursor));
+                let ahead = self.told.values().filter(|told| Some(**told) > cursor).count();
+                assert!(ahead <= model.limits.holes, "{ahead} holes are told one by one");
+            }
             None => {
                 self.check_null_gap(model, gap);
+                self.told.clear();
                 self.cursor = Some(gap.to);
                 self.start = self.start.map(|start| start.min(to));
                 self.checked = self.checked.map(|checked| checked.min(to));
@@ -123,7 +142,10 @@ impl Followed {
     }
 
     fn moved_up(&mut self, model: &Model, cursor: Position, now_ms: u64) {
-        assert!(cursor.seq <= model.seq() && cursor.epoch == model.epoch(), "a cursor is never above the top");
+        assert!(
+            cursor.seq <= model.seq() && cursor.epoch == model.epoch(),
+            "a cursor is never above the top"
+        );
         let before = self.cursor.map(|cursor| model.place(cursor));
         assert!(before <= Some(model.place(cursor)), "{}: {before:?} does not go back", self.filter);
         self.cursor = Some(cursor);
@@ -136,10 +158,12 @@ impl Followed {
         let cursor = model.place(cursor);
         for record in model.between(checked, cursor) {
             let owed = self.filter.matches(record.topic.as_str()) && !self.got.contains(&record.place);
-            let told = || self.gaps.iter().any(|(topic, from, to)| {
-                let meant = topic.as_ref().is_none_or(|topic| *topic == record.topic);
-                meant && *from < record.place && record.place <= *to
-            });
+            let told = || {
+                self.gaps.iter().any(|(topic, from, to)| {
+                    let meant = topic.as_ref().is_none_or(|topic| *topic == record.topic);
+                    meant && *from < record.place && record.place <= *to
+                })
+            };
             if owed && !self.may_lack(record, now_ms) && !told() {
                 panic!("{} lacks {record:?} silently; got {:?}, told {:?}", self.filter, self.got, self.gaps);
             }
@@ -168,14 +192,19 @@ impl Followed {
     fn check_null_gap(&self, model: &Model, gap: &Gap) {
         let is_foreign = gap.from.epoch != gap.to.epoch;
         let is_future = !is_foreign && gap.from.seq > gap.to.seq;
-        let up_to_floor = model.floors.contains(&gap.to.seq) && !model.knows_since(&self.filter, gap.from.seq);
+        let up_to_floor =
+            model.floors.contains(&gap.to.seq) && !model.knows_since(&self.filter, gap.from.seq);
         let missing = model.between(model.place(gap.from), model.place(gap.to)).iter();
         let holes: BTreeSet<&Topic> = missing
             .filter(|record| !record.is_kept && self.filter.matches(record.topic.as_str()))
             .map(|record| &record.topic)
             .collect();
         let too_many = holes.len() > model.limits.holes;
-        let justified = if is_foreign { model.floors.contains(&gap.to.seq) } else { is_future || up_to_floor || too_many };
+        let justified = if is_foreign {
+            model.floors.contains(&gap.to.seq)
+        } else {
+            is_future || up_to_floor || too_many
+        };
         assert!(justified, "nothing justifies {gap:?} for {}", self.filter);
     }
 }

@@ -33,7 +33,11 @@ pub(super) struct Link {
 /// A request that waits for its answer.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Subscribe { filter: Filter, cursor: fanfare_protocol::Position, resumed: Option<bool> },
+    Subscribe {
+        filter: Filter,
+        cursor: fanfare_protocol::Position,
+        resumed: Option<bool>,
+    },
     /// It must be refused with this code.
     Refused(fanfare_protocol::ErrorCode),
     Unsubscribe(Filter),
@@ -48,7 +52,13 @@ pub(super) enum Read {
 }
 
 impl Link {
-    pub(super) fn new(worker: usize, key: SessionKey, who: Who, encoding: Encoding, pipe_bytes: usize) -> Link {
+    pub(super) fn new(
+        worker: usize,
+        key: SessionKey,
+        who: Who,
+        encoding: Encoding,
+        pipe_bytes: usize,
+    ) -> Link {
         Link {
             worker,
             key,

@@ -113,7 +113,10 @@ impl Model {
     pub(super) fn begin_life(&mut self, life: u64) {
         self.lives.push(life);
         self.begin = self.records.len();
-        self.drafts.iter_mut().filter(|draft| draft.position.is_none()).for_each(|draft| draft.is_dead = true);
+        self.drafts
+            .iter_mut()
+            .filter(|draft| draft.position.is_none())
+            .for_each(|draft| draft.is_dead = true);
         self.records.iter_mut().for_each(|record| record.is_kept = false);
         self.topics.clear();
         (self.floor, self.floors) = (0, BTreeSet::from([0]));

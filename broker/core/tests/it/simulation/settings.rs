@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) sessions_publish: bool,
     /// A session of its own worker reads everything at once, so that what is numbered is always known.
     pub(super) has_witness: bool,
+    /// The client that reads seldom.
+    pub(super) lazy: Option<usize>,
     pub(super) filters: usize,
     pub(super) topics: usize,
 }
@@ -37,7 +39,7 @@ impl Settings {
         let history = chance.pick(&[usize::MAX, usize::MAX, usize::MAX, 2_000, 6_000, 20_000]);
         let limits = Limits {
             outbox_bytes: chance.pick(&[1_500, 4_000, 100_000, 100_000]),
-            outbox_items: chance.pick(&[16, 40, 10_000, 10_000]),
+            outbox_items: chance.pick(&[16, 16, 40, 10_000, 10_000]),
             inbox_bytes: if is_tight { chance.pick(&[1, 2_000, 6_000]) } else { usize::MAX / 2 },
             history_bytes: history,
             topics: chance.pick(&[3, 5, 6, 1_000, 1_000, 1_000]),
@@ -63,6 +65,7 @@ impl Settings {
             pipe_bytes: chance.pick(&[60, 700, 5_000, 1_000_000]),
             sessions_publish,
             has_witness: sessions_publish && is_tight,
+            lazy: chance.one_in(3).then_some(0),
             filters: chance.pick(&[3, 6, FILTERS.len()]),
             topics: chance.pick(&[2, 5, TOPICS.len()]),
         }

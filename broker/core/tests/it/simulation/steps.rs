@@ -70,7 +70,8 @@ fn session_publishes(world: &mut World) {
 /// What was published with a key is published again, by the same or another way.
 fn retry(world: &mut World) {
     let keyed = |draft: &Drafted| draft.publication.idempotency_key.is_some();
-    let tags: Vec<usize> = (0..world.model.drafts.len()).filter(|tag| keyed(&world.model.drafts[*tag])).collect();
+    let tags: Vec<usize> =
+        (0..world.model.drafts.len()).filter(|tag| keyed(&world.model.drafts[*tag])).collect();
     let Some(last) = tags.len().checked_sub(1) else { return };
     let tag = tags[last - world.chance.below(tags.len().min(4))];
     let client = world.chance.below(world.clients.len());
@@ -109,7 +110,9 @@ fn write(world: &mut World) {
 fn read(world: &mut World) {
     let client = world.chance.below(world.clients.len());
     let most = world.chance.pick(&[1, 2, 5, 50]);
-    world.read(client, most);
+    if world.settings.lazy != Some(client) || world.chance.one_in(10) {
+        world.read(client, most);
+    }
 }
 
 fn connect(world: &mut World) {
@@ -299,7 +302,8 @@ impl World {
         let media_type = is_text.then(|| "text/plain".into());
         let key = self.chance.one_in(4).then(|| self.chance.below(6).to_string().into());
         let ttl_s = self.chance.one_in(8).then(|| 1 + self.chance.below(4) as u32);
-        let publication = Publication { media_type, idempotency_key: key, ttl_s, ..Publication::new(payload) };
+        let publication =
+            Publication { media_type, idempotency_key: key, ttl_s, ..Publication::new(payload) };
         self.model.drafts.push(Drafted::new(topic, publication, origin));
         tag
     }
@@ -342,7 +346,9 @@ impl World {
             return;
         }
         let echo = !self.chance.one_in(4);
-        self.clients[client].followed.insert(filter.clone(), Followed::new(filter.clone(), after, last, echo));
+        self.clients[client]
+            .followed
+            .insert(filter.clone(), Followed::new(filter.clone(), after, last, echo));
         self.subscribe(client, &filter);
     }
 
@@ -351,7 +357,9 @@ impl World {
         if !self.is_open(client) {
             return;
         }
-        let super::client::Client { link: Some(link), followed, .. } = &mut self.clients[client] else { return };
+        let super::client::Client { link: Some(link), followed, .. } = &mut self.clients[client] else {
+            return;
+        };
         let followed = &followed[filter];
         let ((after, last), echo) = (followed.ask(), followed.echo);
         let cursor = after.unwrap_or(self.model.top());
@@ -382,7 +390,9 @@ impl World {
         let history = self.broker.history(&topic, after.as_ref(), limit, now).unwrap();
         for event in history.events {
             match event {
-                fanfare_core::ReplayEvent::Message(entry) => reader.message(&self.model, &entry.message, now.ms),
+                fanfare_core::ReplayEvent::Message(entry) => {
+                    reader.message(&self.model, &entry.message, now.ms)
+                }
                 fanfare_core::ReplayEvent::Gap(gap) => reader.gap(&self.model, &gap, now.ms),
             }
         }

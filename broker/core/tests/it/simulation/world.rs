@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fanfare_core::{Broker, Now, PollKey, Published, Publishing, Refusal, SessionKey, Ticket, Wake, Worker};
-use fanfare_protocol::{Encoding, ErrorCode, Filter, Frame, Payload, Position, Request, Topic, decode_request};
+use fanfare_protocol::{
+    Encoding, ErrorCode, Filter, Frame, Payload, Position, Request, Topic, decode_request,
+};
 
 use super::chance::Chance;
 use super::client::{Client, Told};
@@ -100,7 +102,8 @@ impl World {
         self.model.begin_life(life);
         let Settings { limits, rules, has_witness, .. } = &self.settings;
         self.woken = (0..=WORKERS).map(|_| Arc::default()).collect();
-        let wake = |woken: Arc<AtomicBool>| -> Wake { Box::new(move || woken.store(true, Ordering::Relaxed)) };
+        let wake =
+            |woken: Arc<AtomicBool>| -> Wake { Box::new(move || woken.store(true, Ordering::Relaxed)) };
         let wakes = self.woken.iter().cloned().map(wake).collect();
         self.broker = Arc::new(Broker::new(life, rules.clone(), limits.clone(), wakes));
         self.workers = (0..=WORKERS).map(|index| Worker::new(index, self.broker.clone())).collect();
@@ -159,7 +162,8 @@ impl World {
         let (topic, publication) = (draft.topic.clone(), draft.publication.clone());
         let expected = self.followers(&topic);
         let key = publication.idempotency_key.clone().map(|key| (topic.clone(), key));
-        let known = key.and_then(|key| self.model.keys.get(&key)).filter(|known| known.until_ms > self.now_ms);
+        let known =
+            key.and_then(|key| self.model.keys.get(&key)).filter(|known| known.until_ms > self.now_ms);
         let known = known.map(|known| (known.tag, known.position));
         let completions = self.completions.clone();
         let completion = || -> fanfare_core::Completion {
@@ -167,6 +171,7 @@ impl World {
         };
         let is_full = self.model.is_full_for(&topic);
         let draft = fanfare_core::Draft { topic, publication, origin: None, deaf: 0 };
+        let before = self.broker.stats();
         let publishing = self.broker.publish(self.now(), draft, completion);
         self.trace(|| format!("publish of {tag} by HTTP: {publishing:?}"));
         match (publishing, known) {
@@ -186,14 +191,14 @@ impl World {
                     Refusal::IdempotencyMismatch => assert!(known.is_some_and(|(first, _)| first != tag)),
                     Refusal::TooManyKeys { keys_max } => assert!(self.keys() >= keys_max, "a key has place"),
                     Refusal::Overloaded { .. } => {
-                        let waiting = self.broker.stats().waiting_publishes;
-                        assert_eq!(waiting, self.settings.limits.waiting_publishes, "more may wait");
+                        assert_eq!(before.waiting_publishes, self.settings.limits.waiting_publishes, "more may wait");
                     }
                 }
                 self.answers.push((tag, Err(refusal.code())));
             }
             (Publishing::Waits(_), Some(_)) => panic!("a known key needs no room"),
             (Publishing::Waits(ticket), None) => {
+                assert!(before.waiting_publishes + before.inbox_bytes > 0, "there is room, and nobody waits for it");
                 let until_ms = self.now_ms + self.settings.limits.publish_wait_ms;
                 self.waits.push(Wait { tag, ticket, until_ms });
             }
@@ -308,7 +313,8 @@ impl World {
             if let Ok(published) = result {
                 self.numbered.push((published.position, tag));
             }
-            self.answers.push((tag, result.map(|published| published.position).map_err(|refusal| refusal.code())));
+            self.answers
+                .push((tag, result.map(|published| published.position).map_err(|refusal| refusal.code())));
         }
         let new = self.broker.stats().seq;
         self.numbered.retain(|(position, _)| position.seq > self.model.seq());
