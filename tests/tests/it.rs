@@ -7,7 +7,12 @@ mod it {
     mod description;
     mod heartbeat;
     mod history;
+    mod hostile_fields;
+    mod hostile_frames;
+    mod hostile_handshake;
+    mod hostile_http;
     mod operate;
+    mod origins;
     mod page;
     mod publish;
     mod resume;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use fanfare_protocol::{Encoding, Message};
+use fanfare_protocol::{Encoding, Message, OnSlow};
 
 use crate::encoded::Encoded;
 
@@ -23,6 +23,8 @@ pub struct Entry {
     pub expires_ms: Option<u64>,
     /// The session that published it, if one did.
     pub origin: Option<SessionId>,
+    /// What its topic's rule does to a subscriber that is too slow for it.
+    pub on_slow: OnSlow,
     json: OnceLock<Encoded>,
     message_pack: OnceLock<Encoded>,
 }
@@ -35,9 +37,10 @@ impl Entry {
         numbered_ms: u64,
         expires_ms: Option<u64>,
         origin: Option<SessionId>,
+        on_slow: OnSlow,
     ) -> Entry {
         let (json, message_pack) = (OnceLock::new(), OnceLock::new());
-        Entry { message, prev, numbered_ms, expires_ms, origin, json, message_pack }
+        Entry { message, prev, numbered_ms, expires_ms, origin, on_slow, json, message_pack }
     }
 
     /// The message's number in its partition.

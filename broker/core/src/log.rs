@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use fanfare_protocol::{Filter, Topic};
+use fanfare_protocol::{Filter, OnSlow, Topic};
 use slotmap::SlotMap;
 
 use crate::entry::Entry;
@@ -41,6 +41,7 @@ pub(crate) struct Log {
 pub(crate) struct TopicLog {
     pub(crate) name: Topic,
     pub(crate) rule: HistoryRule,
+    pub(crate) on_slow: OnSlow,
     /// The kept messages, seqs rising.
     pub(crate) entries: VecDeque<Arc<Entry>>,
     /// The seq of its newest message; 0: none yet.
@@ -97,11 +98,12 @@ impl Log {
     }
 
     /// Makes a topic that has no message yet; one must follow, or it is never looked at again.
-    pub(crate) fn create(&mut self, name: &Topic, rule: HistoryRule) -> TopicId {
+    pub(crate) fn create(&mut self, name: &Topic, (rule, on_slow): (HistoryRule, OnSlow)) -> TopicId {
         let born_above = self.floor;
         let id = self.topics.insert(TopicLog {
             name: name.clone(),
             rule,
+            on_slow,
             entries: VecDeque::new(),
             last: 0,
             trimmed: 0,

@@ -1,10 +1,10 @@
 //! What waits to be written to one session: shared frames and its own, bounded in bytes and items.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use fanfare_protocol::{Encoding, Filter, replay_prefix, replay_suffix};
+use fanfare_protocol::{Encoding, Filter, Gap, Position, Topic, replay_prefix, replay_suffix};
 
 use crate::encoded::{Encoded, header};
 use crate::entry::Entry;
@@ -30,6 +30,8 @@ enum Item {
     Live(Arc<Entry>),
     /// A kept message: the shared frame's payload, wrapped for one filter.
     Replayed(Box<Replayed>),
+    /// Stands for live messages that were dropped.
+    Dropped(Box<Dropped>),
     /// A frame for this session alone.
     Own(Box<[u8]>),
 }
@@ -39,6 +41,13 @@ struct Replayed {
     /// WebSocket header and the beginning of the `replay` frame.
     head: Box<[u8]>,
     entry: Arc<Entry>,
+}
+
+/// A null gap in the place of a run of live messages.
+#[derive(Debug)]
+struct Dropped {
+    gap: Gap,
+    frame: Box<[u8]>,
 }
 
 impl Outbox {
@@ -119,6 +128,7 @@ impl Outbox {
         match self.items.front()? {
             Item::Live(entry) => Some(&entry.frame(self.encoding).bytes()[self.written..]),
             Item::Own(bytes) => Some(&bytes[self.written..]),
+            Item::Dropped(dropped) => Some(&dropped.frame[self.written..]),
             Item::Replayed(_) => None,
         }
     }
@@ -134,10 +144,67 @@ impl Outbox {
             }
             self.written -= length;
             self.bytes -= length;
-            messages += usize::from(!matches!(first, Item::Own(_)));
+            messages += usize::from(matches!(first, Item::Live(_) | Item::Replayed(_)));
             self.items.pop_front();
         }
         messages
+    }
+
+    /// Drops the oldest unbroken run of waiting live messages; a null gap stands for it and for those dropped beside
+    /// it. How many messages went; 0: there is none to drop.
+    pub(crate) fn drop_oldest(&mut self) -> u64 {
+        let unwritten = usize::from(self.written > 0);
+        let is_live = |item: &Item| matches!(item, Item::Live(_));
+        let Some(first) = self.items.range(unwritten..).position(is_live) else { return 0 };
+        let first = unwritten + first;
+        let is_dropped = |item: &Item| matches!(item, Item::Dropped(_));
+        let start = if first > unwritten && is_dropped(&self.items[first - 1]) { first - 1 } else { first };
+        let run = self.items.range(start..).take_while(|item| is_live(item) || is_dropped(item)).count();
+        let (mut gap, mut live) = (None, 0);
+        for item in self.items.drain(start..start + run) {
+            let part = match item {
+                Item::Live(entry) => {
+                    live += 1;
+                    let to = entry.message.position;
+                    let from = Position { seq: to.seq - 1, ..to };
+                    Gap { topic: None, from, to, count: Some(1) }
+                }
+                Item::Dropped(dropped) => dropped.gap,
+                Item::Replayed(_) | Item::Own(_) => unreachable!("the run has live messages and gaps alone"),
+            };
+            gap = Some(gap.map_or(part.clone(), |before: Gap| Gap {
+                to: part.to,
+                count: Some(before.count.unwrap_or(0) + part.count.unwrap_or(0)),
+                ..before
+            }));
+        }
+        if let Some(gap) = gap {
+            let frame = Encoded::new(self.encoding, |out| gap.encode(self.encoding, out)).into_bytes();
+            self.items.insert(start, Item::Dropped(Box::new(Dropped { gap, frame })));
+        }
+        self.count_bytes();
+        live
+    }
+
+    /// Drops each waiting live message of which a newer one of its topic waits, or is `next`; only where `is_latest`
+    /// says so of its topic. How many went.
+    pub(crate) fn keep_latest(&mut self, next: &Entry, mut is_latest: impl FnMut(&Entry) -> bool) -> u64 {
+        let unwritten = usize::from(self.written > 0);
+        let mut newer: BTreeMap<&Topic, bool> = BTreeMap::new();
+        newer.insert(&next.message.topic, is_latest(next));
+        let mut goes = vec![false; self.items.len()];
+        for (index, item) in self.items.iter().enumerate().skip(unwritten).rev() {
+            let Item::Live(entry) = item else { continue };
+            match newer.get(&entry.message.topic) {
+                Some(latest) => goes[index] = *latest,
+                None => _ = newer.insert(&entry.message.topic, is_latest(entry)),
+            }
+        }
+        let before = self.items.len();
+        let mut goes = goes.into_iter();
+        self.items.retain(|_| !goes.next().unwrap_or(false));
+        self.count_bytes();
+        (before - self.items.len()) as u64
     }
 
     /// Drops all that waits but the rest of a half-written frame.
@@ -158,6 +225,10 @@ impl Outbox {
         self.items.push_back(item);
     }
 
+    fn count_bytes(&mut self) {
+        self.bytes = self.items.iter().map(|item| self.length(item)).sum();
+    }
+
     fn length(&self, item: &Item) -> usize {
         self.pieces(item).iter().map(|piece| piece.len()).sum()
     }
@@ -166,6 +237,7 @@ impl Outbox {
         match item {
             Item::Live(entry) => [entry.frame(self.encoding).bytes(), &[], &[]],
             Item::Own(bytes) => [bytes, &[], &[]],
+            Item::Dropped(dropped) => [&dropped.frame, &[], &[]],
             Item::Replayed(replayed) => {
                 let inner = replayed.entry.frame(self.encoding).payload();
                 [&replayed.head, inner, replay_suffix(self.encoding)]

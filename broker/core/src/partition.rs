@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Cursor, Epoch, Filter, Message, OnSlow, Position, Publication, SEQ_MAX, Topic};
+use fanfare_protocol::{Cursor, Epoch, Filter, Message, Position, Publication, SEQ_MAX, Topic};
 
 use crate::clock::Now;
 use crate::entry::{Entry, SessionId, cost};
@@ -164,11 +164,6 @@ impl Partition {
         (std::mem::take(&mut self.forgotten), done)
     }
 
-    /// The policy of a topic's rule.
-    pub(crate) fn on_slow(&self, topic: &str) -> OnSlow {
-        self.rules.rule_for(topic).1
-    }
-
     /// Trims all of a topic; how many messages went.
     pub(crate) fn clear(&mut self, topic: &str) -> usize {
         self.log.find(topic).map_or(0, |id| self.log.clear(id))
@@ -253,9 +248,10 @@ impl Partition {
     /// Gives the message its number, remembers it and appends it.
     fn number(&mut self, id: TopicId, message: Message, draft: &Draft, now: Now) -> Arc<Entry> {
         let position = message.position;
-        let prev = self.log.topic(id).map_or(0, |topic| topic.last);
+        let topic = self.log.topic(id).expect("the topic was found or made under the same lock");
+        let (prev, on_slow) = (topic.last, topic.on_slow);
         let expires_ms = draft.publication.ttl_s.map(|ttl_s| now.ms + u64::from(ttl_s) * 1_000);
-        let entry = Arc::new(Entry::new(message, prev, now.ms, expires_ms, draft.origin));
+        let entry = Arc::new(Entry::new(message, prev, now.ms, expires_ms, draft.origin, on_slow));
         self.seq = position.seq;
         self.idempotency.store(&draft.topic, &draft.publication, position, now.ms);
         self.log.append(id, entry.clone());
@@ -268,6 +264,6 @@ impl Partition {
             let forgotten = self.log.forget_longest_idle()?;
             self.forgotten.push(forgotten);
         }
-        Some(self.log.create(name, self.rules.rule_for(name.as_str()).0))
+        Some(self.log.create(name, self.rules.rule_for(name.as_str())))
     }
 }

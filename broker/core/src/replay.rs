@@ -18,7 +18,7 @@ const SCAN_MAX: usize = 1_024;
 
 /// Where a catching-up filter stands.
 #[derive(Debug)]
-pub struct Replay {
+pub(crate) struct Replay {
     filter: Filter,
     /// The filter's cursor: all that matches at or below was told.
     after: u64,

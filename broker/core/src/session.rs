@@ -56,6 +56,8 @@ pub(crate) enum Standing {
 pub(crate) struct Subscription {
     pub(crate) state: State,
     pub(crate) echo: bool,
+    /// In the place of its topics' rules.
+    pub(crate) on_slow: Option<OnSlow>,
 }
 
 #[derive(Debug)]
@@ -195,11 +197,6 @@ impl Rate {
         self.count = self.count.saturating_add(1);
         if self.count > per_s { Err(1_000 - now_ms % 1_000) } else { Ok(()) }
     }
-}
-
-/// The policies that this broker serves.
-pub(crate) fn is_served(on_slow: Option<OnSlow>) -> bool {
-    matches!(on_slow, None | Some(OnSlow::Disconnect))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod delivery;
 mod publishing;
 mod replays;
 mod requests;
+mod slow;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -59,6 +60,10 @@ pub struct WorkerStats {
     pub bytes: u64,
     /// Gaps told.
     pub gaps: u64,
+    /// Live messages dropped for slow sessions, and told by a gap.
+    pub dropped: u64,
+    /// Live messages that a newer one of their topic replaced for slow sessions.
+    pub replaced: u64,
     /// Error frames sent.
     pub errors: u64,
     /// Publishes of sessions that succeeded.

@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     deliveries: Counter,
     delivered_bytes: Counter,
     gaps: Counter,
+    dropped: Counter,
+    replaced: Counter,
     errors: Counter,
     closes: Counter,
     slow_closes: Counter,
@@ -58,6 +60,8 @@ impl Metrics {
         self.deliveries.inc_by(stats.deliveries);
         self.delivered_bytes.inc_by(stats.bytes);
         self.gaps.inc_by(stats.gaps);
+        self.dropped.inc_by(stats.dropped);
+        self.replaced.inc_by(stats.replaced);
         self.errors.inc_by(stats.errors);
         self.closes.inc_by(stats.closes);
         self.slow_closes.inc_by(stats.slow_closes);
@@ -116,6 +120,8 @@ impl Metrics {
         for (name, help, counter) in [
             ("deliveries", "Messages written to sessions", &self.deliveries),
             ("gaps", "Gaps told", &self.gaps),
+            ("dropped_messages", "Live messages dropped for slow sessions, told by gaps", &self.dropped),
+            ("replaced_messages", "Live messages replaced by newer ones for slow sessions", &self.replaced),
             ("errors", "Error frames sent", &self.errors),
             ("session_closes", "Sessions closed by the broker", &self.closes),
             ("slow_session_closes", "Sessions closed because they were slow", &self.slow_closes),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fanfare_protocol::{CloseCode, Cursor, Filter, Frame, OkBody, Position};
 
+use super::slow::make_room;
 use super::{Backlog, Followers, Pending, PollKey, SessionKey, Worker};
 use crate::clock::Now;
 use crate::entry::Entry;
@@ -99,7 +100,7 @@ impl Worker {
     }
 
     fn deliver_message(&mut self, entry: &Arc<Entry>) {
-        let Worker { followers, sessions, dirty, broker, .. } = self;
+        let Worker { followers, sessions, dirty, broker, stats, .. } = self;
         let (limits, seq) = (broker.limits(), entry.seq());
         let (mut slow, mut ready): (Vec<SessionKey>, Vec<PollKey>) = (Vec::new(), Vec::new());
         followers.visit_matching(entry.message.topic.as_str(), &mut |followers: &Followers| {
@@ -110,7 +111,7 @@ impl Worker {
                     continue;
                 }
                 let frame = entry.frame(session.outbox.encoding());
-                if !session.has_room(frame.bytes().len(), limits) {
+                if !make_room(session, entry, frame.bytes().len(), limits, stats) {
                     slow.push(*key);
                     continue;
                 }

@@ -27,14 +27,18 @@ impl Worker {
         if after.is_none() && last == 0 {
             let top = self.broker.follow(self.index, &filter, &mut Backlog(&mut self.backlog));
             let state = State::Joining(Box::new(Joining { id: Some(id), top }));
-            session.subscriptions.insert(filter.clone(), Subscription { state, echo: options.echo });
+            session
+                .subscriptions
+                .insert(filter.clone(), Subscription { state, echo: options.echo, on_slow: options.on_slow });
             self.mark_live(key, filter, top);
             return Ok(());
         }
         let deaf_to = (!options.echo).then_some(session.id);
         let (replay, whole, start) = self.broker.begin_replay(&filter, after, last, deaf_to, now);
         let state = State::Replaying(Box::new(replay));
-        session.subscriptions.insert(filter.clone(), Subscription { state, echo: options.echo });
+        session
+            .subscriptions
+            .insert(filter.clone(), Subscription { state, echo: options.echo, on_slow: options.on_slow });
         session.replaying.push_back(filter);
         let resumed = after.map(|_| whole);
         let body = OkBody { cursor: Some(Cursor::from(start)), resumed, ..OkBody::default() };

@@ -1,14 +1,14 @@
 //! Answers to what clients ask.
 
 use fanfare_protocol::{
-    CloseCode, Cursor, ErrorCode, Filter, Frame, OkBody, OnSlow, Request, RequestError, SubscribeOptions,
-    Topic, encode_history_ok,
+    CloseCode, Cursor, ErrorCode, Filter, Frame, OkBody, Request, RequestError, SubscribeOptions, Topic,
+    encode_history_ok,
 };
 
 use super::{SessionKey, Worker};
 use crate::clock::Now;
 use crate::replay::ReplayEvent;
-use crate::session::{Standing, State, is_served};
+use crate::session::{Standing, State};
 
 impl Worker {
     /// Does what a frame of the client asks and answers it.
@@ -71,9 +71,6 @@ impl Worker {
         let (held, limit) = (session.subscriptions.len(), self.limits().subscriptions);
         let refusal = if options.presence {
             Some((ErrorCode::Unsupported, "presence is not served by this broker".to_owned()))
-        } else if !is_served(options.on_slow) {
-            let policy = if options.on_slow == Some(OnSlow::Latest) { "latest" } else { "drop" };
-            Some((ErrorCode::Unsupported, format!("on_slow {policy:?} is not served by this broker")))
         } else if session.subscriptions.contains_key(&filter) {
             Some((
                 ErrorCode::AlreadySubscribed,

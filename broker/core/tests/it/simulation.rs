@@ -56,6 +56,7 @@ fn run(seed: u64) {
         place.step = step;
         let Some(index) = world.chance.weighed(&world.settings.weights) else { return };
         world.trace(|| format!("step {step}: {}", STEPS[index].name));
+        world.model.waiting_before = world.model.waiting.len();
         (STEPS[index].run)(&mut world);
         world.settle();
     }

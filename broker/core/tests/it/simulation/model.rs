@@ -88,6 +88,10 @@ pub(super) struct Model {
     /// All floors of the current life.
     pub(super) floors: BTreeSet<u64>,
     pub(super) keys: BTreeMap<(Topic, Box<str>), RememberedKey>,
+    /// Publishes by HTTP that wait for room, in order of arrival.
+    pub(super) waiting: Vec<usize>,
+    /// How many of them waited before this step.
+    pub(super) waiting_before: usize,
     /// The newest tag of each session, retried ones aside.
     newest_tags: BTreeMap<Who, usize>,
 }
@@ -105,6 +109,8 @@ impl Model {
             floor: 0,
             floors: BTreeSet::new(),
             keys: BTreeMap::new(),
+            waiting: Vec::new(),
+            waiting_before: 0,
             newest_tags: BTreeMap::new(),
         }
     }
@@ -121,6 +127,7 @@ impl Model {
         self.topics.clear();
         (self.floor, self.floors) = (0, BTreeSet::from([0]));
         self.keys.clear();
+        self.waiting.clear();
         self.newest_tags.clear();
     }
 
@@ -171,6 +178,8 @@ impl Model {
         assert!(!draft.is_refused, "{tag} was refused and is published all the same");
         assert!(!draft.is_dead, "{tag} is published although its session ended before");
         let (topic, origin) = (draft.topic.clone(), draft.origin);
+        self.check_turn(tag);
+        self.waiting.retain(|waiting| *waiting != tag);
         let ttl_s = draft.publication.ttl_s;
         if let (Some(session), false) = (origin, draft.is_retried) {
             let before = self.newest_tags.insert(session, tag);
@@ -269,6 +278,23 @@ impl Model {
 
     pub(super) fn kept_of(&self, topic: &Topic) -> impl DoubleEndedIterator<Item = &Record> {
         self.current().iter().filter(move |record| record.is_kept && record.topic == *topic)
+    }
+
+    /// None overtakes another to the same topic: neither one that waits with it nor, as long as nothing else changes,
+    /// one that waits already.
+    fn check_turn(&self, tag: usize) {
+        let draft = &self.drafts[tag];
+        if draft.is_retried || draft.origin.is_some() {
+            return;
+        }
+        let place = self.waiting.iter().position(|waiting| *waiting == tag);
+        let earlier = match place {
+            Some(place) => &self.waiting[..place],
+            None => &self.waiting[self.waiting_before.min(self.waiting.len())..],
+        };
+        for other in earlier.iter().map(|other| &self.drafts[*other]) {
+            assert!(other.is_retried || other.topic != draft.topic, "{tag} overtakes {other:?}, which waits");
+        }
     }
 
     fn remember_key(&mut self, position: Position, tag: usize, now_ms: u64) {

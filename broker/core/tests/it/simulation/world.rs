@@ -200,6 +200,7 @@ impl World {
             (Publishing::Waits(ticket), None) => {
                 assert!(before.waiting_publishes + before.inbox_bytes > 0, "there is room, and nobody waits for it");
                 let until_ms = self.now_ms + self.settings.limits.publish_wait_ms;
+                self.model.waiting.push(tag);
                 self.waits.push(Wait { tag, ticket, until_ms });
             }
         }
@@ -210,6 +211,7 @@ impl World {
         let now_ms = self.now_ms;
         for wait in self.waits.extract_if(.., |wait| wait.until_ms <= now_ms) {
             if self.broker.cancel(wait.ticket) {
+                self.model.waiting.retain(|tag| *tag != wait.tag);
                 self.answers.push((wait.tag, Err(ErrorCode::Overloaded)));
             }
         }
@@ -310,8 +312,9 @@ impl World {
     pub(super) fn settle(&mut self) {
         self.ask_witness();
         for (tag, result) in self.completions.lock().unwrap().drain(..) {
-            if let Ok(published) = result {
-                self.numbered.push((published.position, tag));
+            match result {
+                Ok(published) => self.numbered.push((published.position, tag)),
+                Err(_) => self.model.waiting.retain(|waiting| *waiting != tag),
             }
             self.answers
                 .push((tag, result.map(|published| published.position).map_err(|refusal| refusal.code())));
@@ -397,6 +400,8 @@ impl World {
         let polls = self.polls.iter().filter(|poll| !poll.is_ready.get()).count();
         let subscriptions: usize = self.links().map(|link| link.subscribed.len()).sum();
         assert_eq!(stats.subscriptions, subscriptions + polls, "subscriptions are counted");
+        let most = self.settings.limits.inbox_bytes.saturating_add(self.settings.payload_bytes * 3 + 700);
+        assert!(stats.inbox_bytes <= most.saturating_mul(WORKERS), "{} bytes wait for workers", stats.inbox_bytes);
         assert_eq!(stats.kept, self.model.kept(), "what the rules keep is kept");
         assert_eq!(stats.history_bytes, self.model.kept_bytes(), "what is kept is counted in bytes");
         for link in self.links() {

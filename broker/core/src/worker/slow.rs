@@ -1,0 +1,53 @@
+//! What happens when a live message does not fit into a session's outbox.
+
+use std::collections::BTreeMap;
+
+use fanfare_protocol::{Filter, OnSlow};
+
+use super::WorkerStats;
+use crate::entry::Entry;
+use crate::limits::Limits;
+use crate::session::{Session, State, Subscription};
+
+/// Makes room for a live message of so many bytes by the policy that decides for it; false: the session is to be
+/// disconnected.
+pub(super) fn make_room(
+    session: &mut Session,
+    entry: &Entry,
+    bytes: usize,
+    limits: &Limits,
+    stats: &mut WorkerStats,
+) -> bool {
+    if session.has_room(bytes, limits) {
+        return true;
+    }
+    let Session { subscriptions, outbox, .. } = session;
+    match policy(subscriptions, entry) {
+        OnSlow::Disconnect => return false,
+        OnSlow::Drop => {}
+        OnSlow::Latest => {
+            let is_latest = |waiting: &Entry| policy(subscriptions, waiting) == OnSlow::Latest;
+            stats.replaced += outbox.keep_latest(entry, is_latest);
+        }
+    }
+    while !session.has_room(bytes, limits) {
+        let dropped = session.outbox.drop_oldest();
+        if dropped == 0 {
+            return false;
+        }
+        stats.dropped += dropped;
+        stats.gaps += 1;
+    }
+    true
+}
+
+/// The policy for a message: of the live filters that match, the first of disconnect, drop and latest.
+fn policy(subscriptions: &BTreeMap<Filter, Subscription>, entry: &Entry) -> OnSlow {
+    let topic = entry.message.topic.as_str();
+    let live = subscriptions.iter().filter(|(filter, subscription)| {
+        matches!(subscription.state, State::Live(_)) && filter.matches(topic)
+    });
+    live.map(|(_, subscription)| subscription.on_slow.unwrap_or(entry.on_slow))
+        .min()
+        .unwrap_or(OnSlow::Disconnect)
+}
