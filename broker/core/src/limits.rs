@@ -12,7 +12,7 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// The most fragments of one WebSocket message.
     pub fragments: u32,
-    /// How long a frame that has begun may take to arrive whole.
+    /// How long a frame or request body that has begun may take to arrive whole.
     pub partial_frame_ms: u64,
     /// How long the first request of a connection may take to arrive.
     pub handshake_ms: u64,

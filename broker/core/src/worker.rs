@@ -95,6 +95,11 @@ enum Pending {
         filter: Filter,
         top: Position,
     },
+    /// All that was published before stands before; then the session is sent away.
+    Goodbye {
+        session: SessionKey,
+        reconnect_after_ms: u64,
+    },
     /// All that matches up to `top` stands before.
     Heartbeat {
         sessions: Vec<SessionKey>,
@@ -162,6 +167,25 @@ impl Worker {
     /// Ends a session with a `goodbye` and a close frame. What waits is dropped: the client resumes where it stands.
     pub fn close(&mut self, key: SessionKey, code: CloseCode, reason: &str) {
         self.close_after(key, code, reason, None);
+    }
+
+    /// Sends a session away, behind all that was published before: it comes back after `reconnect_after_ms`.
+    pub fn send_away(&mut self, key: SessionKey, reconnect_after_ms: u64) {
+        self.broker.top(self.index, &mut Backlog(&mut self.backlog));
+        self.backlog.push_back(Pending::Goodbye { session: key, reconnect_after_ms });
+    }
+
+    /// The sessions that are not closing yet.
+    pub fn open_sessions(&self) -> Vec<SessionKey> {
+        let open = self.sessions.iter().filter(|(_, session)| session.closing().is_none());
+        open.map(|(key, _)| key).collect()
+    }
+
+    /// Wakes all long polls.
+    pub fn end_polls(&mut self) {
+        for key in self.polls.keys().collect::<Vec<_>>() {
+            self.poll_ready(key);
+        }
     }
 
     /// Answers the client's close frame, if the broker has sent none.
@@ -291,12 +315,26 @@ impl Worker {
         reconnect_after_ms: Option<u64>,
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.closing().is_none() {
+            session.outbox.cut();
+            self.say_goodbye(key, code, reason, reconnect_after_ms);
+        }
+    }
+
+    /// Appends `goodbye` and the close frame; nothing is queued behind them.
+    fn say_goodbye(
+        &mut self,
+        key: SessionKey,
+        code: CloseCode,
+        reason: &str,
+        reconnect_after_ms: Option<u64>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
         if session.closing().is_some() {
             return;
         }
         let code = code.as_u16();
         session.standing = Standing::Closing(code);
-        session.outbox.cut();
         let goodbye = Frame::Goodbye { code, reason: reason.to_owned(), reconnect_after_ms };
         let encoding = session.outbox.encoding();
         session.outbox.push_own(|out| goodbye.encode(encoding, out));

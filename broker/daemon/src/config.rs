@@ -39,6 +39,25 @@ pub struct Settings {
     pub rules: TopicRules,
     /// Every bound.
     pub limits: Limits,
+    /// How the broker takes its leave.
+    pub drain: Drain,
+}
+
+/// How the broker takes its leave of its sessions when it is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// How long HTTP is served on, with `/readyz` red, before the first session is told goodbye.
+    pub delay_ms: u64,
+    /// Over how long the sessions are closed, in paced batches.
+    pub spread_ms: u64,
+    /// The longest that a goodbye asks its client to wait before it comes back; each is told a random time.
+    pub reconnect_ms: u64,
+}
+
+impl Default for Drain {
+    fn default() -> Drain {
+        Drain { delay_ms: 0, spread_ms: 10_000, reconnect_ms: 5_000 }
+    }
 }
 
 impl Settings {

@@ -96,6 +96,7 @@ pub(crate) async fn serve(
 }
 
 async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) -> Answer {
+    let _place = local.node.place_request();
     let answer = route(&local, &peer, request).await;
     local.node.metrics.answered(answer.status());
     answer

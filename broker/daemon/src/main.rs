@@ -8,6 +8,7 @@ use clap::Parser;
 use fanfare::cli::{Arguments, Command, ServeFlags};
 use fanfare::config::Settings;
 use fanfare::server::Server;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -33,20 +34,37 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
         let server = Server::start(settings)?;
         let (address, workers) = (server.address(), server.workers());
         tracing::info!(%address, workers, "listening; open http://{address}/");
+        let mut signals = Signals::watch().context("signals can't be watched")?;
+        let mut again = Signals::watch().context("signals can't be watched")?;
         tokio::select! {
-            () = server.run() => {}
-            result = tokio::signal::ctrl_c() => result.context("signals can't be watched")?,
-            result = terminated() => result?,
+            () = server.run(async move { signals.next().await }) => {}
+            () = async { again.next().await; again.next().await } => tracing::warn!("stopped at once"),
         }
         tracing::info!("stopped");
         Ok(())
     })
 }
 
-async fn terminated() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    terminate.recv().await;
-    Ok(())
+/// The signals that ask the broker to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn start_log(json: bool) {

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use fanfare_core::{Broker, SessionId, SessionInfo};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -23,6 +24,10 @@ pub(crate) struct Node {
     pub(crate) workers: Box<[WorkerDoor]>,
     connections: AtomicUsize,
     sessions_by_address: DashMap<IpAddr, usize>,
+    is_draining: AtomicBool,
+    requests: AtomicUsize,
+    /// Told when the last request is answered.
+    pub(crate) answered: Notify,
 }
 
 /// How to reach one worker from another thread.
@@ -37,6 +42,8 @@ pub(crate) enum Command {
     Serve(std::net::TcpStream, SocketAddr, ConnectionPlace),
     /// Tell about all sessions.
     Sessions(oneshot::Sender<Vec<SessionInfo>>),
+    /// Send all sessions away over this time, then tell that none is left.
+    Drain(Duration, oneshot::Sender<()>),
     /// End a session, if it is here.
     Disconnect(SessionId, oneshot::Sender<bool>),
 }
@@ -45,6 +52,11 @@ pub(crate) enum Command {
 pub(crate) struct ConnectionPlace {
     node: Arc<Node>,
     worker: usize,
+}
+
+/// A request's place in the count of those that are not answered.
+pub(crate) struct RequestPlace {
+    node: Arc<Node>,
 }
 
 /// A session's place in the count of its address, given back when it is dropped.
@@ -72,7 +84,31 @@ impl Node {
             workers: commands.into_iter().map(door).collect(),
             connections: AtomicUsize::new(0),
             sessions_by_address: DashMap::new(),
+            is_draining: AtomicBool::new(false),
+            requests: AtomicUsize::new(0),
+            answered: Notify::new(),
         }
+    }
+
+    /// True once the broker is asked to stop: no new session begins.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Begins to stop.
+    pub(crate) fn begin_to_drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Counts a request until the place is dropped.
+    pub(crate) fn place_request(self: &Arc<Node>) -> RequestPlace {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        RequestPlace { node: self.clone() }
+    }
+
+    /// How many requests are not answered yet.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
     }
 
     /// A place for a connection at the worker that has the fewest; none, if there are too many.
@@ -123,6 +159,14 @@ impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.node.connections.fetch_sub(1, Ordering::Relaxed);
         self.node.workers[self.worker].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for RequestPlace {
+    fn drop(&mut self) {
+        if self.node.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.node.answered.notify_waiters();
+        }
     }
 }
 

@@ -11,10 +11,10 @@ use anyhow::Context;
 use fanfare_core::{Broker, WORKERS_MAX, Wake};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Drain, Settings};
 use crate::metrics::Metrics;
 use crate::node::{Command, Node};
 use crate::origin::OriginRule;
@@ -28,6 +28,8 @@ const COMMANDS_MAX: usize = 4_096;
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// Lives of the numbering; the next one is drawn among so many.
 const LIVES: u64 = 36u64.pow(7) - 1;
+/// How long the last requests may take when the broker stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// A broker that listens and is served by its workers.
@@ -71,10 +73,44 @@ impl Server {
         self.node.workers.len()
     }
 
-    /// Accepts connections for good.
-    pub async fn run(self) {
+    /// Serves until `stop`, then sends the sessions away as configured; the listening socket closes last.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { node, listener, .. } = self;
-        tokio::join!(accept(&node, &listener), sweep(&node));
+        tokio::select! {
+            ((), ()) = async { tokio::join!(accept(&node, &listener), sweep(&node)) } => {}
+            () = async { stop.await; drain(&node).await } => {}
+        }
+    }
+}
+
+/// Stops in order: not ready, after the delay no sessions, then no open request.
+async fn drain(node: &Node) {
+    let Drain { delay_ms, spread_ms, .. } = node.settings.drain;
+    node.begin_to_drain();
+    tracing::info!(delay_ms, spread_ms, "stopping: sessions are sent away; a second signal ends at once");
+    tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+    let mut drained = Vec::new();
+    for door in &node.workers {
+        let (sender, receiver) = oneshot::channel();
+        if door.ask(Command::Drain(Duration::from_millis(spread_ms), sender)).is_ok() {
+            drained.push(receiver);
+        }
+    }
+    for receiver in drained {
+        // A worker that is gone has no sessions.
+        _ = receiver.await;
+    }
+    let answered = async {
+        let mut answered = std::pin::pin!(node.answered.notified());
+        answered.as_mut().enable();
+        while node.requests() > 0 {
+            answered.as_mut().await;
+            answered.set(node.answered.notified());
+            answered.as_mut().enable();
+        }
+    };
+    if tokio::time::timeout(LAST_REQUESTS, answered).await.is_err() {
+        tracing::warn!(requests = node.requests(), "stopped before all requests were answered");
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) fn upgrade(local: &Rc<Local>, peer: &Rc<Peer>, mut request: Request<I
         let detail = "tokens are not served by this broker: offer the subprotocol alone";
         return http::problem(fanfare_protocol::ErrorCode::Unsupported, detail, None);
     }
+    if local.node.is_draining() {
+        let detail = "the broker restarts and opens no new session; connect to another node or come back";
+        return http::problem(fanfare_protocol::ErrorCode::Unavailable, detail, Some(1_000));
+    }
     let Some(place) = local.node.place_session(peer.address.ip()) else {
         let limit = local.node.settings.limits.sessions_per_address;
         let detail = format!("{} has {limit} sessions, the limit of one address", peer.address.ip());
@@ -72,6 +76,7 @@ impl Drop for End {
     fn drop(&mut self) {
         self.local.worker.borrow_mut().remove(self.key);
         self.local.sockets.borrow_mut().remove(self.key);
+        self.local.closed.notify_waiters();
     }
 }
 

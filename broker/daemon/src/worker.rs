@@ -3,6 +3,7 @@
 //! A pass moves what waits in the inbox to the outboxes and writes each that changed with one vectored write, straight
 //! to its socket. Only what a socket does not take waits for it. Nothing here decides: the core's worker does.
 
+mod drain;
 mod sockets;
 
 use std::cell::RefCell;
@@ -41,6 +42,8 @@ pub(crate) struct Local {
     work: Arc<Notify>,
     /// Told when a session that was not read may be read again.
     pub(crate) resumed: Notify,
+    /// Told when a session is gone.
+    pub(crate) closed: Notify,
 }
 
 /// Runs the worker of this index until its door is closed.
@@ -51,8 +54,8 @@ pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mp
     let sockets = RefCell::new(Sockets::default());
     let read_buffer = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
     let router = http::router(node.clone());
-    let resumed = Notify::new();
-    let local = Rc::new(Local { node, worker, sockets, read_buffer, router, work, resumed });
+    let (resumed, closed) = (Notify::new(), Notify::new());
+    let local = Rc::new(Local { node, worker, sockets, read_buffer, router, work, resumed, closed });
     LocalSet::new().block_on(&runtime, async move {
         tokio::task::spawn_local(local.clone().deliver());
         tokio::task::spawn_local(local.clone().keep_time());
@@ -84,6 +87,9 @@ impl Local {
                     let infos = self.worker.borrow().session_infos(self.node.clock.now());
                     // Who asked may be gone.
                     _ = reply.send(infos);
+                }
+                Command::Drain(spread, done) => {
+                    tokio::task::spawn_local(self.clone().drain(spread, done));
                 }
                 Command::Disconnect(id, reply) => {
                     let key = self.worker.borrow().find(id);

@@ -37,6 +37,10 @@ impl Worker {
                     self.deliver_message(&entry);
                 }
                 Pending::Live { session, filter, top } => self.go_live(session, &filter, top),
+                Pending::Goodbye { session, reconnect_after_ms } => {
+                    let reason = "the broker restarts; come back and resume";
+                    self.say_goodbye(session, CloseCode::Restart, reason, Some(reconnect_after_ms));
+                }
                 Pending::Heartbeat { sessions, top } => self.ping(&sessions, top),
             }
         }
@@ -131,7 +135,7 @@ impl Worker {
         }
     }
 
-    fn poll_ready(&mut self, key: PollKey) {
+    pub(super) fn poll_ready(&mut self, key: PollKey) {
         let Some(poll) = self.polls.get_mut(key) else { return };
         let ready = std::mem::replace(&mut poll.ready, Box::new(|| ()));
         self.end_poll(key);

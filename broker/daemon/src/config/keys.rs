@@ -12,6 +12,9 @@ pub(super) struct Key {
     pub(super) kind: Kind,
 }
 
+/// The longest that a part of the goodbye may take: an hour, in milliseconds.
+const DRAIN_MS_MAX: u64 = 60 * 60 * 1_000;
+
 /// The bounds of a topic's history age: a second to a year, in milliseconds.
 const AGE_MS: (u64, u64) = (1_000, 365 * 24 * 60 * 60 * 1_000);
 
@@ -24,6 +27,9 @@ const KEYS: &[Key] = &[
     Key { path: "topics.history.count", kind: Kind::Count(0..=1_000_000) },
     Key { path: "topics.history.age", kind: Kind::Duration(AGE_MS.0..=AGE_MS.1) },
     Key { path: "topics.on_slow", kind: Kind::OnSlow },
+    Key { path: "drain.delay", kind: Kind::Duration(0..=DRAIN_MS_MAX) },
+    Key { path: "drain.spread", kind: Kind::Duration(0..=DRAIN_MS_MAX) },
+    Key { path: "drain.reconnect", kind: Kind::Duration(0..=DRAIN_MS_MAX) },
 ];
 
 /// The sections that a later version serves, each with what this one does in its place.
@@ -31,7 +37,6 @@ const SECTIONS_TO_COME: &[(&str, &str)] = &[
     ("backplane", "it is one node and keeps everything in memory; take the section out"),
     ("auth", "it has no keys and no tokens, everybody who reaches it is let in; take the section out"),
     ("tls", "it speaks plain HTTP, put a proxy that ends TLS in front of it; take the section out"),
-    ("drain", "it closes its connections as soon as it is told to stop; take the section out"),
 ];
 
 /// Every key that this version serves.

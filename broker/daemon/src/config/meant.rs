@@ -9,8 +9,8 @@ use super::limit_keys::LIMITS;
 use super::mistake::{ConfigError, Mistake};
 use super::origin::parse_origin;
 use super::value::{Raw, parse_address, parse_filter, parse_on_slow, show_size};
-use super::written::{TopicWritten, Written};
-use super::{Settings, keys};
+use super::written::{DrainWritten, TopicWritten, Written};
+use super::{Drain, Settings, keys};
 
 /// Where the broker listens when it is told nothing.
 const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8900);
@@ -19,6 +19,7 @@ impl Written {
     /// The settings meant.
     pub(super) fn settle(self) -> Result<Settings, ConfigError> {
         let limits = self.limits()?;
+        let drain = self.drain.settle()?;
         let listen = match &self.listen {
             Some(written) => parse_address(written).map_err(|reason| wrong("listen", written, &reason))?,
             None => SocketAddr::from(LISTEN),
@@ -36,7 +37,7 @@ impl Written {
             return Err(ConfigError { mistakes });
         }
         let workers = self.workers.unwrap_or(0);
-        Ok(Settings { listen, workers, origins, insecure, rules: TopicRules::new(rules), limits })
+        Ok(Settings { listen, workers, origins, insecure, rules: TopicRules::new(rules), limits, drain })
     }
 
     fn limits(&self) -> Result<Limits, ConfigError> {
@@ -55,6 +56,22 @@ impl Written {
     }
 }
 
+impl DrainWritten {
+    fn settle(&self) -> Result<Drain, ConfigError> {
+        let mut drain = Drain::default();
+        for (path, written, meant) in [
+            ("drain.delay", &self.delay, &mut drain.delay_ms),
+            ("drain.spread", &self.spread, &mut drain.spread_ms),
+            ("drain.reconnect", &self.reconnect, &mut drain.reconnect_ms),
+        ] {
+            if let Some(written) = written {
+                *meant = number(path, written)?;
+            }
+        }
+        Ok(drain)
+    }
+}
+
 impl TopicWritten {
     fn settle(self) -> Result<TopicRule, ConfigError> {
         let filter =
@@ -70,14 +87,14 @@ impl TopicWritten {
             history.count = count;
         }
         if let Some(age) = &self.history.age {
-            history.age_ms = age_ms(age)?;
+            history.age_ms = number("topics.history.age", age)?;
         }
         Ok(TopicRule { filter, history, on_slow })
     }
 }
 
-fn age_ms(written: &Raw) -> Result<u64, ConfigError> {
-    let path = "topics.history.age";
+/// The number that `written` is for the key at `path`.
+fn number(path: &str, written: &Raw) -> Result<u64, ConfigError> {
     let kind = keys::kind_of(path).expect("the table of keys has it");
     kind.number(written).map_err(|reason| wrong(path, written, &reason))
 }

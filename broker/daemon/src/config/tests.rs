@@ -50,6 +50,7 @@ fn nothing_written_gives_the_defaults() {
         insecure: false,
         rules: TopicRules::default(),
         limits: Limits::default(),
+        drain: Drain { delay_ms: 0, spread_ms: 10_000, reconnect_ms: 5_000 },
     };
     assert_eq!(Dir::new(&[]).load(&[("HOME", "/")], ""), Ok(expected.clone()));
     assert_eq!(load("", &[("FANFARE_PORT", "tcp://10.0.0.1:8900")], ""), Ok(expected));
@@ -77,6 +78,10 @@ fn everything_that_can_be_written_is_read() {
         publish_wait = "0s"
         numbering_ttl = "1h 30m"
         subscriptions = 5
+        [drain]
+        delay = "5s"
+        spread = "0s"
+        reconnect = "1m"
     "#;
     let rule = |filter: &str, count, age_ms, on_slow| TopicRule {
         filter: Filter::parse(filter).unwrap(),
@@ -101,6 +106,7 @@ fn everything_that_can_be_written_is_read() {
             subscriptions: 5,
             ..Limits::default()
         },
+        drain: Drain { delay_ms: 5_000, spread_ms: 0, reconnect_ms: 60_000 },
     };
     assert_eq!(load(file, &[], ""), Ok(expected));
 }
@@ -155,7 +161,7 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
     ),
     (
         "zzz = 1",
-        "fanfare.toml:1: zzz is no key; there are heartbeat, insecure, limits, listen, origins, topics, workers",
+        "fanfare.toml:1: zzz is no key; there are drain, heartbeat, insecure, limits, listen, origins, topics, workers",
     ),
     ("limits = 1", "fanfare.toml:1: limits is a section: write its keys beneath [limits]"),
     ("[topics]\nfilter = \"a\"", "fanfare.toml:1: topics is a list: begin each entry with [[topics]]"),
@@ -203,6 +209,12 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
         "fanfare.toml:1: limits.frame_bytes = \"big\" is no size such as \"64KiB\"",
     ),
     ("limits.poll_wait = \"1h\"", "fanfare.toml:1: limits.poll_wait = \"1h\" is above the maximum, 10m"),
+    ("drain.spread = \"2h\"", "fanfare.toml:1: drain.spread = \"2h\" is above the maximum, 1h"),
+    (
+        "[drain]\ntimeout = \"1s\"",
+        "fanfare.toml:2: drain.timeout is no key; there are drain.delay, drain.reconnect, drain.spread",
+    ),
+    ("drain = \"1s\"", "fanfare.toml:1: drain is a section: write its keys beneath [drain]"),
     ("insecure = 1", "fanfare.toml:1: insecure = 1 is neither true nor false"),
     (
         "origins = \"https://a.example\"",

@@ -26,6 +26,21 @@ pub(super) struct Written {
     /// The bounds by name.
     #[serde(default)]
     pub(super) limits: BTreeMap<String, Raw>,
+    /// How the broker takes its leave.
+    #[serde(default)]
+    pub(super) drain: DrainWritten,
+}
+
+/// The `drain` section.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DrainWritten {
+    /// The time before the first goodbye.
+    pub(super) delay: Option<Raw>,
+    /// The time from the first goodbye to the last.
+    pub(super) spread: Option<Raw>,
+    /// The longest wait that a goodbye asks for.
+    pub(super) reconnect: Option<Raw>,
 }
 
 /// One `[[topics]]`.

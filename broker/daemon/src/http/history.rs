@@ -65,7 +65,8 @@ async fn answer(local: &Rc<Local>, name: &str, query: &str) -> Result<Answer, Re
         let (history, key) = polled.map_err(|error| bad_cursor(error.to_string()))?;
         let Some(key) = key else { return Ok(render(&history)) };
         let _waiting = Waiting { local: local.clone(), key };
-        if query.wait.is_zero() || tokio::time::timeout_at(until, ready).await.is_err() {
+        let is_over = query.wait.is_zero() || local.node.is_draining();
+        if is_over || tokio::time::timeout_at(until, ready).await.is_err() {
             return Ok(render(&history));
         }
     }

@@ -22,6 +22,9 @@ pub(super) fn healthz() -> Answer {
 
 /// `GET /readyz`: the node can deliver.
 pub(super) fn readyz(node: &Node) -> Answer {
+    if node.is_draining() {
+        return problem(ErrorCode::Unavailable, "the broker is stopping", Some(1_000));
+    }
     let limits = &node.settings.limits;
     if node.connections() >= limits.connections {
         let detail = format!("{} connections are open, the limit", limits.connections);

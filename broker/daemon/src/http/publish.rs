@@ -37,7 +37,9 @@ async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, 
     let (head, body) = request.into_parts();
     let name = head.uri.path().strip_prefix(super::TOPICS).expect("the path was matched");
     let topic = parse_topic(node, name)?;
-    let body = read_body(body, node.settings.limits.frame_bytes, "limits.frame_bytes").await?;
+    let limits = &node.settings.limits;
+    let patience = Duration::from_millis(limits.partial_frame_ms);
+    let body = read_body(body, limits.frame_bytes, "limits.frame_bytes", patience).await?;
     let content_type = match head.headers.get(CONTENT_TYPE).map(|value| value.to_str()) {
         None => None,
         Some(Ok(text)) => Some(text),
@@ -46,7 +48,7 @@ async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, 
     let mut publication = Publication::from_body(content_type, body)?;
     publication.idempotency_key = idempotency_key(&head.headers)?;
     publication.ttl_s = ttl_s(&head.uri)?;
-    let until = Instant::now() + Duration::from_millis(node.settings.limits.publish_wait_ms);
+    let until = Instant::now() + Duration::from_millis(limits.publish_wait_ms);
     let published = publish(node, topic.clone(), publication, until).await.map_err(Failure::Refused)?;
     let mut out = Vec::with_capacity(128);
     render(&topic, &published, &mut out);
@@ -56,7 +58,8 @@ async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, 
 /// `POST /v1/publish`: each item its own success or error.
 pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
     let limits = &node.settings.limits;
-    let body = match read_body(body, limits.batch_bytes, "limits.batch_bytes").await {
+    let patience = Duration::from_millis(limits.partial_frame_ms);
+    let body = match read_body(body, limits.batch_bytes, "limits.batch_bytes", patience).await {
         Ok(body) => body,
         Err(failure) => return failure.answer(),
     };
@@ -141,7 +144,7 @@ fn parse_topic(node: &Node, name: &str) -> Result<Topic, RequestError> {
 }
 
 /// The whole body, at most `limit` bytes; nothing is allocated for what is only declared.
-async fn read_body<B>(body: B, limit: usize, name: &str) -> Result<Bytes, Failure>
+async fn read_body<B>(body: B, limit: usize, name: &str, patience: Duration) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -154,7 +157,11 @@ where
     if declared > limit as u64 {
         return Err(too_large(declared.to_string()));
     }
-    match Limited::new(body, limit).collect().await {
+    let collected = tokio::time::timeout(patience, Limited::new(body, limit).collect()).await;
+    let Ok(collected) = collected else {
+        return Err(bad(format!("the body did not arrive within {patience:?} (limits.partial_frame)")));
+    };
+    match collected {
         // A copy, since the bytes are a part of hyper's far larger buffer, and a message may be kept for long.
         Ok(collected) => Ok(Bytes::copy_from_slice(&collected.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(format!("more than {limit}"))),

@@ -63,6 +63,12 @@ impl Client {
                 };
             }
             Frame::Message(message) => self.message(model, now_ms, &message),
+            Frame::Gap(gap) => {
+                let all = self.followed.values_mut().chain(self.leaving.values_mut());
+                for followed in all.filter(|followed| followed.state == State::Live) {
+                    followed.dropped(model, &gap, now_ms);
+                }
+            }
             Frame::Replay { filter, frame } => {
                 let who = link.who;
                 let followed = self.of(&filter);

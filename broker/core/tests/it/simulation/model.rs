@@ -77,7 +77,7 @@ pub(super) struct RememberedKey {
 
 pub(super) struct Model {
     pub(super) limits: Limits,
-    rules: TopicRules,
+    pub(super) rules: TopicRules,
     lives: Vec<u64>,
     pub(super) records: Vec<Record>,
     pub(super) drafts: Vec<Drafted>,

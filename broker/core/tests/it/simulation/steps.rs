@@ -33,13 +33,13 @@ pub(super) const STEPS: [Step; 20] = [
     step("deliver", 20, deliver),
     step("write", 25, write),
     step("read", 40, read),
-    step("connect", 8, connect),
+    step("connect", 16, connect),
     step("resume", 12, resume),
     step("cut", 4, cut),
     step("follow", 10, follow),
     step("follow from", 6, follow_from),
     step("subscribe twice", 1, subscribe_twice),
-    step("leave", 4, leave),
+    step("leave", 3, leave),
     step("time", 8, time),
     step("sweep", 4, sweep),
     step("clear", 2, clear),
@@ -50,7 +50,7 @@ pub(super) const STEPS: [Step; 20] = [
 ];
 
 fn publish(world: &mut World) {
-    for _ in 0..world.chance.pick(&[1, 1, 1, 2, 8]) {
+    for _ in 0..world.chance.pick(if world.settings.floods { &[1, 8, 16] } else { &[1, 1, 1, 2, 8] }) {
         let tag = world.draft(None);
         world.publish(tag);
         world.settle();
@@ -58,10 +58,7 @@ fn publish(world: &mut World) {
 }
 
 fn session_publishes(world: &mut World) {
-    let client = world.chance.below(world.clients.len());
-    if !world.settings.sessions_publish || !world.is_open(client) {
-        return;
-    }
+    let Some(client) = world.pick_client(World::is_open).filter(|_| world.settings.sessions_publish) else { return };
     let who = world.clients[client].link.as_ref().map(|link| link.who);
     let tag = world.draft(who);
     world.send_publish(client, tag);
@@ -97,7 +94,9 @@ fn deliver(world: &mut World) {
     if in_order {
         let in_vain = world.chance.one_in(8);
         world.woken[worker].fetch_or(in_vain, Ordering::Relaxed);
-        world.deliver(worker);
+        for _ in 0..if world.settings.floods { world.chance.pick(&[1, 8]) } else { 1 } {
+            world.deliver(worker);
+        }
     }
 }
 
@@ -108,7 +107,7 @@ fn write(world: &mut World) {
 }
 
 fn read(world: &mut World) {
-    let client = world.chance.below(world.clients.len());
+    let Some(client) = world.pick_client(|world, client| world.clients[client].link.is_some()) else { return };
     let most = world.chance.pick(&[1, 2, 5, 50]);
     if world.settings.lazy != Some(client) || world.chance.one_in(10) {
         world.read(client, most);
@@ -116,21 +115,16 @@ fn read(world: &mut World) {
 }
 
 fn connect(world: &mut World) {
-    let client = world.chance.below(world.clients.len());
-    if world.clients[client].link.is_none() {
-        world.connect(client);
-        if world.chance.one_in(2) {
-            resume_all(world, client);
-        }
+    let Some(client) = world.pick_client(|world, client| world.clients[client].link.is_none()) else { return };
+    world.connect(client);
+    if world.chance.one_in(2) {
+        resume_all(world, client);
     }
 }
 
 fn resume(world: &mut World) {
-    let client = world.chance.below(world.clients.len());
+    let Some(client) = world.pick_client(|world, client| !world.clients[client].away().is_empty()) else { return };
     let away = world.clients[client].away();
-    if away.is_empty() {
-        return;
-    }
     if world.chance.one_in(2) {
         resume_all(world, client);
     } else {
@@ -181,10 +175,7 @@ fn follow_from(world: &mut World) {
 }
 
 fn subscribe_twice(world: &mut World) {
-    let client = world.chance.below(world.clients.len());
-    if !world.is_open(client) {
-        return;
-    }
+    let Some(client) = world.pick_client(World::is_open) else { return };
     let Some(link) = &mut world.clients[client].link else { return };
     let id = link.next_id();
     let filter = Filter::parse(world.chance.pick(&FILTERS)).unwrap();
@@ -287,6 +278,11 @@ fn restart(world: &mut World) {
 }
 
 impl World {
+    fn pick_client(&mut self, is_meant: impl Fn(&World, usize) -> bool) -> Option<usize> {
+        let meant: Vec<usize> = (0..self.clients.len()).filter(|client| is_meant(self, *client)).collect();
+        (!meant.is_empty()).then(|| self.chance.pick(&meant))
+    }
+
     pub(super) fn draw_topic(&mut self) -> Topic {
         Topic::parse(TOPICS[self.chance.below(self.settings.topics)]).unwrap()
     }
@@ -340,7 +336,8 @@ impl World {
 
     /// A client follows a filter that it does not follow yet.
     fn follow(&mut self, after: Option<Position>, last: u32) {
-        let client = self.chance.below(self.clients.len());
+        let open = self.pick_client(World::is_open);
+        let client = open.unwrap_or_else(|| self.chance.below(self.clients.len()));
         let filter = Filter::parse(FILTERS[self.chance.below(self.settings.filters)]).unwrap();
         if self.clients[client].followed.contains_key(&filter) {
             return;
@@ -361,14 +358,14 @@ impl World {
             return;
         };
         let followed = &followed[filter];
-        let ((after, last), echo) = (followed.ask(), followed.echo);
+        let ((after, last), echo, on_slow) = (followed.ask(), followed.echo, followed.on_slow);
         let cursor = after.unwrap_or(self.model.top());
         let resumed = after.map(|after| self.model.is_whole(filter, after));
         let id = link.next_id();
         link.asked.insert(id, Asked::Subscribe { filter: filter.clone(), cursor, resumed });
         link.subscribed.insert(filter.clone());
         let last = (last > 0).then_some(last);
-        let options = SubscribeOptions { after: after.map(Cursor::from), last, echo, ..Default::default() };
+        let options = SubscribeOptions { after: after.map(Cursor::from), last, echo, on_slow, ..Default::default() };
         self.send(client, &Request::Subscribe { id, filter: filter.clone(), options });
     }
 
