@@ -17,9 +17,9 @@ pub struct Entry {
     pub message: Message,
     /// The seq of the topic's previous message; 0: none.
     pub prev: u64,
-    /// When it was numbered, on the broker's own clock.
-    pub numbered_ms: u64,
-    /// From when on it is not worth replaying, on the broker's own clock.
+    /// When it was numbered, in microseconds on the broker's own clock.
+    pub numbered_us: u64,
+    /// From when on it is not worth replaying, in milliseconds on the broker's own clock.
     pub expires_ms: Option<u64>,
     /// The session that published it, if one did.
     pub origin: Option<SessionId>,
@@ -34,18 +34,23 @@ impl Entry {
     pub fn new(
         message: Message,
         prev: u64,
-        numbered_ms: u64,
+        numbered_us: u64,
         expires_ms: Option<u64>,
         origin: Option<SessionId>,
         on_slow: OnSlow,
     ) -> Entry {
         let (json, message_pack) = (OnceLock::new(), OnceLock::new());
-        Entry { message, prev, numbered_ms, expires_ms, origin, on_slow, json, message_pack }
+        Entry { message, prev, numbered_us, expires_ms, origin, on_slow, json, message_pack }
     }
 
     /// The message's number in its partition.
     pub fn seq(&self) -> u64 {
         self.message.position.seq
+    }
+
+    /// When it was numbered, in milliseconds on the broker's own clock.
+    pub fn numbered_ms(&self) -> u64 {
+        self.numbered_us / 1_000
     }
 
     /// Its `message` frame.

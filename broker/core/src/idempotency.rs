@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use fanfare_protocol::{Payload, Position, Publication, Topic};
 
+/// A key in its scope.
+type Scoped = (Topic, Box<str>);
+
 /// The keys of the last publishes that carried one; scope: topic and key.
 #[derive(Debug)]
 pub(crate) struct IdempotencyWindow {
-    publishes_by_key: BTreeMap<Arc<(Topic, Box<str>)>, Remembered>,
-    oldest_first: VecDeque<(u64, Arc<(Topic, Box<str>)>)>,
+    publishes_by_key: BTreeMap<Arc<Scoped>, Remembered>,
+    oldest_first: VecDeque<(u64, Arc<Scoped>)>,
     window_ms: u64,
     keys_max: usize,
 }

@@ -122,7 +122,7 @@ impl Log {
     /// Appends the topic's next message and trims to its count.
     pub(crate) fn append(&mut self, id: TopicId, entry: Arc<Entry>) {
         let topic = self.topics.get_mut(id).expect("the topic was found under the same lock");
-        let (seq, now_ms, count) = (entry.seq(), entry.numbered_ms, topic.rule.count);
+        let (seq, now_ms, count) = (entry.seq(), entry.numbered_ms(), topic.rule.count);
         assert!(seq > topic.last, "seqs rise");
         let was_empty = topic.entries.is_empty();
         if was_empty {
@@ -169,7 +169,7 @@ impl Log {
             self.due.pop_first();
             let age_ms = self.topics[id].rule.age_ms;
             while let Some(oldest) = self.topics[id].entries.front()
-                && oldest.numbered_ms + age_ms <= now_ms
+                && oldest.numbered_ms() + age_ms <= now_ms
             {
                 self.trim_front(id);
             }
@@ -269,7 +269,7 @@ impl Log {
         let topic = &mut self.topics[id];
         self.due.remove(&(topic.due_ms, id));
         topic.due_ms = match topic.entries.front() {
-            Some(oldest) => oldest.numbered_ms + topic.rule.age_ms,
+            Some(oldest) => oldest.numbered_ms() + topic.rule.age_ms,
             None => topic.last_ms + self.numbering_ttl_ms,
         };
         self.due.insert((topic.due_ms, id));

@@ -160,7 +160,7 @@ impl Partition {
     /// Trims and forgets what is due, at most `topics_max` topics; the names of those forgotten, and whether nothing
     /// more is due.
     pub(crate) fn sweep(&mut self, now: Now, topics_max: usize) -> (Vec<Topic>, bool) {
-        let done = self.log.expire(now.ms, topics_max, &mut self.forgotten);
+        let done = self.log.expire(now.ms(), topics_max, &mut self.forgotten);
         (std::mem::take(&mut self.forgotten), done)
     }
 
@@ -205,7 +205,7 @@ impl Partition {
 
     fn known_publish(&mut self, draft: &Draft, now: Now) -> Option<Attempt> {
         let key = draft.publication.idempotency_key.as_deref()?;
-        match self.idempotency.look_up(&draft.topic, key, &draft.publication, now.ms) {
+        match self.idempotency.look_up(&draft.topic, key, &draft.publication, now.ms()) {
             Lookup::New => None,
             Lookup::Repeated(position) => {
                 let mut reach = Reach::default();
@@ -250,10 +250,10 @@ impl Partition {
         let position = message.position;
         let topic = self.log.topic(id).expect("the topic was found or made under the same lock");
         let (prev, on_slow) = (topic.last, topic.on_slow);
-        let expires_ms = draft.publication.ttl_s.map(|ttl_s| now.ms + u64::from(ttl_s) * 1_000);
-        let entry = Arc::new(Entry::new(message, prev, now.ms, expires_ms, draft.origin, on_slow));
+        let expires_ms = draft.publication.ttl_s.map(|ttl_s| now.ms() + u64::from(ttl_s) * 1_000);
+        let entry = Arc::new(Entry::new(message, prev, now.us, expires_ms, draft.origin, on_slow));
         self.seq = position.seq;
-        self.idempotency.store(&draft.topic, &draft.publication, position, now.ms);
+        self.idempotency.store(&draft.topic, &draft.publication, position, now.ms());
         self.log.append(id, entry.clone());
         self.log.trim_to_bytes(self.limits.history_bytes);
         entry

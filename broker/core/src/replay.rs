@@ -150,7 +150,7 @@ impl Partition {
         let limit = self.limits.last_messages;
         let mut found: BTreeMap<u64, &Arc<Entry>> = BTreeMap::new();
         for (_, topic) in self.log.matching(filter) {
-            let wanted = topic.newest_first(upto).filter(|entry| entry.is_wanted(now.ms, deaf_to));
+            let wanted = topic.newest_first(upto).filter(|entry| entry.is_wanted(now.ms(), deaf_to));
             for entry in wanted.take(each) {
                 if found.len() >= limit {
                     let lowest = found.first_key_value().map_or(0, |(seq, _)| *seq);
@@ -245,7 +245,7 @@ impl Partition {
                 continue;
             }
             let entry = topic.at(seq).expect("the log and the topic keep the same messages");
-            if !entry.is_wanted(now.ms, replay.deaf_to) {
+            if !entry.is_wanted(now.ms(), replay.deaf_to) {
                 continue;
             }
             replay.after = seq;

@@ -3,7 +3,9 @@
 //! The worker is driven from outside: it is told what was received and what time it is, it fills outboxes and names
 //! the sessions to write to. `requests` answers clients, `delivery` moves messages, this file opens and closes.
 
+mod closing;
 mod delivery;
+mod polls;
 mod publishing;
 mod replays;
 mod requests;
@@ -12,17 +14,18 @@ mod slow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanfare_protocol::{CloseCode, Cursor, Encoding, Filter, Frame, Position, Welcome};
+use fanfare_protocol::{Encoding, Filter, Frame, Position, Welcome};
 use slotmap::SlotMap;
 
 pub use crate::session::SessionKey;
 
-use crate::broker::{BadCursor, Broker, History};
+use crate::broker::Broker;
 use crate::clock::Now;
-use crate::encoded::{close_frame, pong_frame};
+use crate::encoded::pong_frame;
 use crate::entry::{Entry, SessionId};
 use crate::limits::Limits;
-use crate::session::{Session, SessionInfo, Standing, State, Subscription};
+use crate::session::{Session, SessionInfo};
+use crate::stats::WorkerStats;
 use crate::trie::Trie;
 use crate::waiting::Ticket;
 
@@ -49,29 +52,8 @@ pub struct Worker {
     /// Publishes that wait for room, by when they give up; in order likewise.
     giving_up: VecDeque<(u64, SessionKey, Ticket)>,
     stats: WorkerStats,
-}
-
-/// What a worker has counted since it was last asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WorkerStats {
-    /// Messages written whole, live and replayed.
-    pub deliveries: u64,
-    /// Bytes written.
-    pub bytes: u64,
-    /// Gaps told.
-    pub gaps: u64,
-    /// Live messages dropped for slow sessions, and told by a gap.
-    pub dropped: u64,
-    /// Live messages that a newer one of their topic replaced for slow sessions.
-    pub replaced: u64,
-    /// Error frames sent.
-    pub errors: u64,
-    /// Publishes of sessions that succeeded.
-    pub publishes: u64,
-    /// Sessions closed by the broker because they were slow.
-    pub slow_closes: u64,
-    /// Sessions closed by the broker for any reason.
-    pub closes: u64,
+    /// When the messages were numbered that were moved and not yet written.
+    moved: Vec<u64>,
 }
 
 /// Who follows a filter here.
@@ -131,6 +113,7 @@ impl Worker {
             heartbeats: VecDeque::new(),
             giving_up: VecDeque::new(),
             stats: WorkerStats::default(),
+            moved: Vec::new(),
         }
     }
 
@@ -152,8 +135,8 @@ impl Worker {
     /// Opens a session and welcomes it.
     pub fn open(&mut self, now: Now, encoding: Encoding) -> SessionKey {
         let id = self.broker.name_session();
-        let key = self.sessions.insert(Session::new(id, encoding, now.ms));
-        self.heartbeats.push_back((now.ms + self.limits().heartbeat_ms, key));
+        let key = self.sessions.insert(Session::new(id, encoding, now.ms()));
+        self.heartbeats.push_back((now.ms() + self.limits().heartbeat_ms, key));
         self.reply(key, &Frame::Welcome { id: None, welcome: self.welcome(id) });
         key
     }
@@ -162,44 +145,6 @@ impl Worker {
     pub fn remove(&mut self, key: SessionKey) {
         self.end_subscriptions(key);
         self.sessions.remove(key);
-    }
-
-    /// Ends a session with a `goodbye` and a close frame. What waits is dropped: the client resumes where it stands.
-    pub fn close(&mut self, key: SessionKey, code: CloseCode, reason: &str) {
-        self.close_after(key, code, reason, None);
-    }
-
-    /// Sends a session away, behind all that was published before: it comes back after `reconnect_after_ms`.
-    pub fn send_away(&mut self, key: SessionKey, reconnect_after_ms: u64) {
-        self.broker.top(self.index, &mut Backlog(&mut self.backlog));
-        self.backlog.push_back(Pending::Goodbye { session: key, reconnect_after_ms });
-    }
-
-    /// The sessions that are not closing yet.
-    pub fn open_sessions(&self) -> Vec<SessionKey> {
-        let open = self.sessions.iter().filter(|(_, session)| session.closing().is_none());
-        open.map(|(key, _)| key).collect()
-    }
-
-    /// Wakes all long polls.
-    pub fn end_polls(&mut self) {
-        for key in self.polls.keys().collect::<Vec<_>>() {
-            self.poll_ready(key);
-        }
-    }
-
-    /// Answers the client's close frame, if the broker has sent none.
-    pub fn close_received(&mut self, key: SessionKey, code: Option<u16>) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.closing().is_some() {
-            return;
-        }
-        let code = code.unwrap_or(CloseCode::Normal.as_u16());
-        session.standing = Standing::Closing(code);
-        session.outbox.cut();
-        session.outbox.push_control(close_frame(code, ""));
-        self.mark_dirty(key);
-        self.end_subscriptions(key);
     }
 
     /// Answers a WebSocket ping.
@@ -221,8 +166,8 @@ impl Worker {
     /// Counts a control frame of the client.
     pub fn control_received(&mut self, now: Now, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.heard_ms = now.ms;
-        if let Err(code) = session.admit_control(now.ms, self.broker.limits()) {
+        session.heard_ms = now.ms();
+        if let Err(code) = session.admit_control(now.ms(), self.broker.limits()) {
             let limit = self.limits().control_frames_per_s;
             self.close(key, code, &format!("more than {limit} control frames a second"));
         }
@@ -245,43 +190,18 @@ impl Worker {
 
     /// All sessions as operators see them.
     pub fn session_infos(&self, now: Now) -> Vec<SessionInfo> {
-        self.sessions.values().map(|session| session.info(now.ms)).collect()
+        self.sessions.values().map(|session| session.info(now.ms())).collect()
+    }
+
+    /// Bytes and items that wait in all outboxes.
+    pub fn outbox_fill(&self) -> (usize, usize) {
+        let outboxes = self.sessions.values().map(|session| session.outbox());
+        outboxes.fold((0, 0), |(bytes, items), outbox| (bytes + outbox.bytes(), items + outbox.items()))
     }
 
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> WorkerStats {
         std::mem::take(&mut self.stats)
-    }
-
-    /// Reads the history of what `filter` matches; if there is nothing, `ready` is called when there may be, and the
-    /// key ends the wait.
-    pub fn poll(
-        &mut self,
-        now: Now,
-        filter: &Filter,
-        after: Option<&Cursor>,
-        limit: usize,
-        ready: Ready,
-    ) -> Result<(History, Option<PollKey>), BadCursor> {
-        let history = self.broker.history_or_follow(self.index, filter, after, limit, now)?;
-        if !history.events.is_empty() {
-            return Ok((history, None));
-        }
-        let key = self.polls.insert(Poll { filter: filter.clone(), ready });
-        self.followers.entry(filter).polls.push(key);
-        Ok((history, Some(key)))
-    }
-
-    /// Ends the wait of a long poll, unless it was ready.
-    pub fn end_poll(&mut self, key: PollKey) {
-        let Some(poll) = self.polls.remove(key) else { return };
-        if let Some(followers) = self.followers.get_mut(&poll.filter) {
-            followers.polls.retain(|other| *other != key);
-            if followers.sessions.is_empty() && followers.polls.is_empty() {
-                self.followers.remove(&poll.filter);
-            }
-        }
-        self.broker.unfollow(self.index, &poll.filter, true);
     }
 
     fn limits(&self) -> &Limits {
@@ -307,57 +227,12 @@ impl Worker {
         }
     }
 
-    fn close_after(
-        &mut self,
-        key: SessionKey,
-        code: CloseCode,
-        reason: &str,
-        reconnect_after_ms: Option<u64>,
-    ) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.closing().is_none() {
-            session.outbox.cut();
-            self.say_goodbye(key, code, reason, reconnect_after_ms);
-        }
-    }
-
-    /// Appends `goodbye` and the close frame; nothing is queued behind them.
-    fn say_goodbye(
-        &mut self,
-        key: SessionKey,
-        code: CloseCode,
-        reason: &str,
-        reconnect_after_ms: Option<u64>,
-    ) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.closing().is_some() {
-            return;
-        }
-        let code = code.as_u16();
-        session.standing = Standing::Closing(code);
-        let goodbye = Frame::Goodbye { code, reason: reason.to_owned(), reconnect_after_ms };
-        let encoding = session.outbox.encoding();
-        session.outbox.push_own(|out| goodbye.encode(encoding, out));
-        session.outbox.push_control(close_frame(code, reason));
-        self.stats.closes += 1;
-        self.mark_dirty(key);
-        self.end_subscriptions(key);
-    }
-
-    fn close_slow(&mut self, key: SessionKey) {
-        self.stats.slow_closes += 1;
-        let limits = self.limits();
-        let reason = format!(
-            "too slow: more than {} bytes or {} items were waiting; come back and resume",
-            limits.outbox_bytes, limits.outbox_items
-        );
-        self.close_after(key, CloseCode::Slow, &reason, Some(0));
-    }
-
     /// Appends a frame of the session's own; one that does not fit closes it.
     fn reply(&mut self, key: SessionKey, frame: &Frame) {
         self.reply_with(key, |encoding, out| frame.encode(encoding, out));
-        self.stats.errors += u64::from(matches!(frame, Frame::Error { .. }));
+        if let Frame::Error { code, .. } = frame {
+            self.stats.count_error(*code);
+        }
     }
 
     fn reply_with(&mut self, key: SessionKey, write: impl FnOnce(Encoding, &mut Vec<u8>)) {
@@ -380,39 +255,5 @@ impl Worker {
             session.dirty = true;
             self.dirty.push_back(key);
         }
-    }
-
-    fn end_subscriptions(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let subscriptions = std::mem::take(&mut session.subscriptions);
-        session.replaying.clear();
-        let waits = std::mem::take(&mut session.publishing);
-        for (filter, subscription) in subscriptions {
-            self.end_subscription(&filter, subscription);
-        }
-        for wait in waits {
-            self.end_wait(wait);
-        }
-    }
-
-    /// Takes an ended subscription out of all that knows it, but its session.
-    fn end_subscription(&mut self, filter: &Filter, subscription: Subscription) {
-        let live = !matches!(subscription.state, State::Replaying(_));
-        if let State::Live(index) = subscription.state {
-            self.remove_follower(filter, index as usize);
-        }
-        self.broker.unfollow(self.index, filter, live);
-    }
-
-    fn remove_follower(&mut self, filter: &Filter, index: usize) {
-        let followers = self.followers.get_mut(filter).expect("a live filter has followers");
-        followers.sessions.swap_remove(index);
-        let moved = followers.sessions.get(index).copied();
-        if followers.sessions.is_empty() && followers.polls.is_empty() {
-            self.followers.remove(filter);
-        }
-        let Some(session) = moved.and_then(|key| self.sessions.get_mut(key)) else { return };
-        let subscription = session.subscriptions.get_mut(filter).expect("a follower has the filter");
-        subscription.state = State::Live(index as u32);
     }
 }

@@ -1,5 +1,6 @@
 //! The core as its daemon drives it: dialogues with it, and a simulation of all orders of events.
 
 mod it {
+    mod dialogues;
     mod simulation;
 }

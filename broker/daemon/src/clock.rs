@@ -19,7 +19,7 @@ impl Clock {
     /// One reading of both clocks.
     pub(crate) fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { ms: self.started.elapsed().as_millis() as u64, unix_ms: unix.as_millis() as u64 }
+        Now { us: self.started.elapsed().as_micros() as u64, unix_ms: unix.as_millis() as u64 }
     }
 
     /// The moment that a core's time stands for.

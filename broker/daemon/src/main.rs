@@ -33,9 +33,9 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
     runtime.block_on(async {
         let server = Server::start(settings)?;
         let (address, workers) = (server.address(), server.workers());
-        tracing::info!(%address, workers, "listening; open http://{address}/");
         let mut signals = Signals::watch().context("signals can't be watched")?;
         let mut again = Signals::watch().context("signals can't be watched")?;
+        tracing::info!(%address, workers, "listening; open http://{address}/");
         tokio::select! {
             () = server.run(async move { signals.next().await }) => {}
             () = async { again.next().await; again.next().await } => tracing::warn!("stopped at once"),

@@ -1,158 +1,99 @@
-//! Figures for operators, counted a pass at a time, in Prometheus' names.
+//! Figures for operators: counted here, rendered in `render` under Prometheus' conventions.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+mod render;
 
-use fanfare_core::WorkerStats;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fanfare_core::{LATENCY_BOUNDS_US, Latencies, WorkerStats};
 use hyper::StatusCode;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
-
-use crate::node::Node;
-use crate::process;
 
 /// The counters of one broker.
-#[derive(Default)]
 pub(crate) struct Metrics {
-    deliveries: Counter,
-    delivered_bytes: Counter,
-    gaps: Counter,
-    dropped: Counter,
-    replaced: Counter,
-    errors: Counter,
-    closes: Counter,
-    slow_closes: Counter,
-    published_by_websocket: Counter,
-    published_by_http: Counter,
-    refused_by_http: Counter,
+    /// What each worker has counted; locked once a pass by its worker, and by who asks.
+    workers: Box<[Mutex<WorkerStats>]>,
+    published: AtomicU64,
+    refused: AtomicU64,
+    publish: AtomicLatencies,
     /// By the first digit of the status, from 1.
-    answers: [Counter; 5],
-    sessions: Box<[AtomicUsize]>,
-    accept_errors: Counter,
+    answers: [AtomicU64; 5],
+    accept_errors: AtomicU64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PublishLabels {
-    edge: &'static str,
-    outcome: &'static str,
+/// What waits in the outboxes of a worker, and how many sessions there are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fill {
+    pub(crate) sessions: usize,
+    pub(crate) outbox_bytes: usize,
+    pub(crate) outbox_items: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    status: &'static str,
+/// Latencies that many threads count.
+#[derive(Default)]
+struct AtomicLatencies {
+    buckets: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
+    sum_us: AtomicU64,
 }
 
 impl Metrics {
     /// Counters that stand at zero.
     pub(crate) fn new(workers: usize) -> Metrics {
-        Metrics { sessions: (0..workers).map(|_| AtomicUsize::new(0)).collect(), ..Metrics::default() }
+        Metrics {
+            workers: (0..workers).map(|_| Mutex::default()).collect(),
+            published: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            publish: AtomicLatencies::default(),
+            answers: Default::default(),
+            accept_errors: AtomicU64::new(0),
+        }
     }
 
     /// Adds what a worker counted in a pass.
-    pub(crate) fn count(&self, worker: usize, stats: WorkerStats, sessions: usize) {
-        self.sessions[worker].store(sessions, Ordering::Relaxed);
-        if stats == WorkerStats::default() {
-            return;
-        }
-        self.deliveries.inc_by(stats.deliveries);
-        self.delivered_bytes.inc_by(stats.bytes);
-        self.gaps.inc_by(stats.gaps);
-        self.dropped.inc_by(stats.dropped);
-        self.replaced.inc_by(stats.replaced);
-        self.errors.inc_by(stats.errors);
-        self.closes.inc_by(stats.closes);
-        self.slow_closes.inc_by(stats.slow_closes);
-        self.published_by_websocket.inc_by(stats.publishes);
+    pub(crate) fn count(&self, worker: usize, stats: &WorkerStats) {
+        lock(&self.workers[worker]).absorb(stats);
     }
 
-    /// Counts a publish by HTTP.
-    pub(crate) fn published(&self, ok: bool) {
-        let counter = if ok { &self.published_by_http } else { &self.refused_by_http };
-        counter.inc();
+    /// Counts a publish by HTTP and how long it took to answer.
+    pub(crate) fn published(&self, ok: bool, took: Duration) {
+        let counter = if ok { &self.published } else { &self.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.publish.add(took.as_micros() as u64);
     }
 
     /// Counts an answered request.
     pub(crate) fn answered(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5);
-        self.answers[class - 1].inc();
+        self.answers[class - 1].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a connection that could not be accepted.
     pub(crate) fn accept_failed(&self) {
-        self.accept_errors.inc();
+        self.accept_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All figures of this moment, in the OpenMetrics text format.
-    pub(crate) fn render(&self, node: &Node) -> String {
-        let mut registry = Registry::with_prefix("fanfare");
-        self.register_counters(&mut registry);
-        let stats = node.broker.stats();
-        let sessions: usize = self.sessions.iter().map(|count| count.load(Ordering::Relaxed)).sum();
-        for (name, help, value) in [
-            ("sessions", "WebSocket sessions that are open", sessions),
-            ("connections", "Connections that are open", node.connections()),
-            ("subscriptions", "Subscriptions of all sessions", stats.subscriptions),
-            ("topics", "Topics remembered", stats.topics),
-            ("history_messages", "Messages kept", stats.kept),
-            ("waiting_publishes", "Publishes that wait for room", stats.waiting_publishes),
-        ] {
-            register(&mut registry, name, help, None, value as u64);
+    fn of_workers(&self) -> WorkerStats {
+        let mut all = WorkerStats::default();
+        for worker in &self.workers {
+            all.absorb(&lock(worker));
         }
-        let bytes = Some(Unit::Bytes);
-        register(
-            &mut registry,
-            "history",
-            "What kept messages cost",
-            bytes.clone(),
-            stats.history_bytes as u64,
-        );
-        register(&mut registry, "inbox", "What waits for workers", bytes, stats.inbox_bytes as u64);
-        let mut text = String::new();
-        encode(&mut text, &registry).expect("writing to a string does not fail");
-        let ours = text.trim_end_matches("# EOF\n");
-        format!("{ours}{}# EOF\n", process::metrics())
-    }
-
-    fn register_counters(&self, registry: &mut Registry) {
-        for (name, help, counter) in [
-            ("deliveries", "Messages written to sessions", &self.deliveries),
-            ("gaps", "Gaps told", &self.gaps),
-            ("dropped_messages", "Live messages dropped for slow sessions, told by gaps", &self.dropped),
-            ("replaced_messages", "Live messages replaced by newer ones for slow sessions", &self.replaced),
-            ("errors", "Error frames sent", &self.errors),
-            ("session_closes", "Sessions closed by the broker", &self.closes),
-            ("slow_session_closes", "Sessions closed because they were slow", &self.slow_closes),
-            ("accept_errors", "Connections that could not be accepted", &self.accept_errors),
-        ] {
-            registry.register(name, help, counter.clone());
-        }
-        let help = "Bytes written to sessions";
-        registry.register_with_unit("delivered", help, Unit::Bytes, self.delivered_bytes.clone());
-        let publishes = Family::<PublishLabels, Counter>::default();
-        for (edge, outcome, counter) in [
-            ("websocket", "ok", &self.published_by_websocket),
-            ("http", "ok", &self.published_by_http),
-            ("http", "refused", &self.refused_by_http),
-        ] {
-            publishes.get_or_create(&PublishLabels { edge, outcome }).inc_by(counter.get());
-        }
-        registry.register("publishes", "Publishes by edge and outcome", publishes);
-        let requests = Family::<RequestLabels, Counter>::default();
-        for (status, counter) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&self.answers) {
-            requests.get_or_create(&RequestLabels { status }).inc_by(counter.get());
-        }
-        registry.register("http_requests", "Requests answered, by class of status", requests);
+        all
     }
 }
 
-fn register(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, value: u64) {
-    let gauge: Gauge<u64, AtomicU64> = Gauge::default();
-    gauge.set(value);
-    match unit {
-        Some(unit) => registry.register_with_unit(name, help, unit, gauge),
-        None => registry.register(name, help, gauge),
+impl AtomicLatencies {
+    fn add(&self, us: u64) {
+        let bucket = LATENCY_BOUNDS_US.partition_point(|bound| *bound < us);
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(us, Ordering::Relaxed);
     }
+
+    fn load(&self) -> Latencies {
+        let buckets = self.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed));
+        Latencies { buckets, sum_us: self.sum_us.load(Ordering::Relaxed) }
+    }
+}
+
+fn lock(stats: &Mutex<WorkerStats>) -> MutexGuard<'_, WorkerStats> {
+    stats.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::metrics::Metrics;
+use crate::metrics::{Fill, Metrics};
 use crate::origin::OriginRule;
 
 /// One running broker.
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Sessions(oneshot::Sender<Vec<SessionInfo>>),
     /// Send all sessions away over this time, then tell that none is left.
     Drain(Duration, oneshot::Sender<()>),
+    /// Tell how full the outboxes are.
+    Fill(oneshot::Sender<Fill>),
     /// End a session, if it is here.
     Disconnect(SessionId, oneshot::Sender<bool>),
 }

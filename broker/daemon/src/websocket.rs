@@ -163,7 +163,7 @@ impl Reading<'_> {
         if let Err(error) = self.reader.read(bytes, |event| receive(local, key, encoding, event)) {
             local.worker.borrow_mut().close(key, error.code, &error.reason);
         }
-        let due_ms = local.node.clock.now().ms + local.node.settings.limits.partial_frame_ms;
+        let due_ms = local.node.clock.now().ms() + local.node.settings.limits.partial_frame_ms;
         local.sockets.borrow_mut().note_partial(key, self.reader.partial(), due_ms);
     }
 }

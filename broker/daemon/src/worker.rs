@@ -19,6 +19,7 @@ use tokio::task::LocalSet;
 pub(crate) use sockets::Sockets;
 
 use crate::http;
+use crate::metrics::Fill;
 use crate::node::{Command, Node};
 
 /// A pass gives way to the other tasks of its thread after this.
@@ -88,6 +89,7 @@ impl Local {
                     // Who asked may be gone.
                     _ = reply.send(infos);
                 }
+                Command::Fill(reply) => _ = reply.send(self.fill()),
                 Command::Drain(spread, done) => {
                     tokio::task::spawn_local(self.clone().drain(spread, done));
                 }
@@ -118,6 +120,7 @@ impl Local {
         let (started, now) = (Instant::now(), self.node.clock.now());
         loop {
             if !self.worker.borrow().has_dirty() {
+                self.worker.borrow_mut().all_written(self.node.clock.now());
                 let moved = self.worker.borrow_mut().deliver(now);
                 if !moved && !self.worker.borrow().has_dirty() {
                     self.count();
@@ -146,18 +149,23 @@ impl Local {
             tokio::time::sleep_until(due.map_or(soon, |due| due.min(soon)).into()).await;
             let now = self.node.clock.now();
             self.worker.borrow_mut().tick(now);
-            self.end_overdue(now.ms);
+            self.end_overdue(now.ms());
             self.resumed.notify_waiters();
             self.wake();
         }
     }
 
+    fn fill(&self) -> Fill {
+        let worker = self.worker.borrow();
+        let (outbox_bytes, outbox_items) = worker.outbox_fill();
+        Fill { sessions: worker.sessions(), outbox_bytes, outbox_items }
+    }
+
+    /// The end of a pass: what it moved is written, what it counted is added up.
     fn count(&self) {
-        let (stats, sessions) = {
-            let mut worker = self.worker.borrow_mut();
-            (worker.take_stats(), worker.sessions())
-        };
-        self.node.metrics.count(self.worker.borrow().index(), stats, sessions);
+        let mut worker = self.worker.borrow_mut();
+        self.node.metrics.count(worker.index(), &worker.take_stats());
+        drop(worker);
         self.resumed.notify_waiters();
     }
 }

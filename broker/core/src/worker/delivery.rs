@@ -34,6 +34,7 @@ impl Worker {
             match pending {
                 Pending::Message(entry) => {
                     (bytes, items) = (bytes + entry.cost(), items + 1);
+                    self.moved.push(entry.numbered_us);
                     self.deliver_message(&entry);
                 }
                 Pending::Live { session, filter, top } => self.go_live(session, &filter, top),
@@ -67,8 +68,15 @@ impl Worker {
     pub fn written(&mut self, key: SessionKey, bytes: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let messages = session.outbox.advance(bytes);
-        self.stats.deliveries += messages as u64;
-        self.stats.bytes += bytes as u64;
+        let encoding = session.outbox.encoding();
+        self.stats.count_written(encoding, messages, bytes);
+    }
+
+    /// Notes that all that was moved to outboxes was written, but for what sockets did not take.
+    pub fn all_written(&mut self, now: Now) {
+        for numbered_us in self.moved.drain(..) {
+            self.stats.delivery.add(now.us.saturating_sub(numbered_us));
+        }
     }
 
     /// Does what is due: heartbeats, silent sessions, publishes that waited long enough.
@@ -76,13 +84,13 @@ impl Worker {
         let heartbeat_ms = self.limits().heartbeat_ms;
         let mut due = Vec::new();
         while let Some((at, key)) = self.heartbeats.front().copied()
-            && at <= now.ms
+            && at <= now.ms()
         {
             self.heartbeats.pop_front();
             let Some(session) = self.sessions.get_mut(key) else { continue };
             session.outbox.shrink();
-            self.heartbeats.push_back((now.ms + heartbeat_ms, key));
-            if now.ms.saturating_sub(session.heard_ms) >= 2 * heartbeat_ms {
+            self.heartbeats.push_back((now.ms() + heartbeat_ms, key));
+            if now.ms().saturating_sub(session.heard_ms) >= 2 * heartbeat_ms {
                 let reason = format!("nothing was heard for {} ms", 2 * heartbeat_ms);
                 self.close_after(key, CloseCode::Unresponsive, &reason, Some(0));
             } else {
@@ -133,13 +141,6 @@ impl Worker {
         for key in ready {
             self.poll_ready(key);
         }
-    }
-
-    pub(super) fn poll_ready(&mut self, key: PollKey) {
-        let Some(poll) = self.polls.get_mut(key) else { return };
-        let ready = std::mem::replace(&mut poll.ready, Box::new(|| ()));
-        self.end_poll(key);
-        ready();
     }
 
     /// The filter's place in the backlog is reached: all that was before it is delivered.

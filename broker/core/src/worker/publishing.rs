@@ -18,7 +18,7 @@ impl Worker {
         topic: Topic,
         publication: Publication,
     ) {
-        let until_ms = now.ms + self.limits().publish_wait_ms;
+        let until_ms = now.ms() + self.limits().publish_wait_ms;
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.publishing.is_empty() {
             let work = Work::Queued(topic, Box::new(publication));
@@ -48,7 +48,7 @@ impl Worker {
     /// Ends the waits that took too long.
     pub(super) fn give_up(&mut self, now: Now) {
         while let Some((at, key, ticket)) = self.giving_up.front().copied()
-            && at <= now.ms
+            && at <= now.ms()
         {
             self.giving_up.pop_front();
             if self.sessions.contains_key(key) && self.broker.cancel(ticket) {
@@ -74,7 +74,8 @@ impl Worker {
             let Work::Queued(topic, publication) = work else {
                 unreachable!("only the first of a session's publishes waits for room")
             };
-            if let Some(waiting) = self.try_publish(now, key, id, until_ms.max(now.ms), topic, *publication) {
+            if let Some(waiting) = self.try_publish(now, key, id, until_ms.max(now.ms()), topic, *publication)
+            {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.publishing.push_front(waiting);
                 }

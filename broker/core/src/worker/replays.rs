@@ -96,9 +96,12 @@ impl Worker {
             match event {
                 ReplayEvent::Message(entry) => session.outbox.push_replayed(filter, entry),
                 ReplayEvent::Gap(gap) => {
+                    match gap.topic {
+                        Some(_) => self.stats.gaps.trimmed += 1,
+                        None => self.stats.gaps.cursor += 1,
+                    }
                     let frame = Frame::Replay { filter: filter.clone(), frame: Box::new(Frame::Gap(gap)) };
                     session.outbox.push_own(|out| frame.encode(encoding, out));
-                    self.stats.gaps += 1;
                 }
             }
         }

@@ -17,8 +17,8 @@ impl Worker {
         if session.closing().is_some() {
             return;
         }
-        session.heard_ms = now.ms;
-        if let Err(retry_after_ms) = session.admit_request(now.ms, self.broker.limits()) {
+        session.heard_ms = now.ms();
+        if let Err(retry_after_ms) = session.admit_request(now.ms(), self.broker.limits()) {
             let limit = self.limits().requests_per_s;
             let reason = format!("more than {limit} requests in a second");
             let (id, code) = (request.id(), ErrorCode::RateLimited);
@@ -44,7 +44,7 @@ impl Worker {
         if session.closing().is_some() {
             return;
         }
-        session.heard_ms = now.ms;
+        session.heard_ms = now.ms();
         let unreadable = error.code == ErrorCode::BadFrame;
         session.bad_frames += u32::from(unreadable);
         let bad_frames = session.bad_frames;

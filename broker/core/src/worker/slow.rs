@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use fanfare_protocol::{Filter, OnSlow};
 
-use super::WorkerStats;
 use crate::entry::Entry;
 use crate::limits::Limits;
 use crate::session::{Session, State, Subscription};
+use crate::stats::WorkerStats;
 
 /// Makes room for a live message of so many bytes by the policy that decides for it; false: the session is to be
 /// disconnected.
@@ -36,7 +36,7 @@ pub(super) fn make_room(
             return false;
         }
         stats.dropped += dropped;
-        stats.gaps += 1;
+        stats.gaps.slow += 1;
     }
     true
 }

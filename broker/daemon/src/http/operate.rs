@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::history::shorten;
 use super::{Answer, problem};
+use crate::metrics::Fill;
 use crate::node::{Command, Node};
 
 /// The most topics of one answer.
@@ -34,8 +35,19 @@ pub(super) fn readyz(node: &Node) -> Answer {
 }
 
 /// `GET /metrics`, in the text format of Prometheus.
-pub(super) fn metrics(node: &Node) -> Answer {
-    let text = node.metrics.render(node);
+pub(super) async fn metrics(node: &Node) -> Answer {
+    let mut all = Fill::default();
+    for door in &node.workers {
+        let (sender, receiver) = oneshot::channel();
+        if door.ask(Command::Fill(sender)).is_err() {
+            return busy();
+        }
+        let Ok(fill) = receiver.await else { return busy() };
+        all.sessions += fill.sessions;
+        all.outbox_bytes += fill.outbox_bytes;
+        all.outbox_items += fill.outbox_items;
+    }
+    let text = node.metrics.render(node, all);
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     super::bytes(StatusCode::OK, media_type, text.into())
 }

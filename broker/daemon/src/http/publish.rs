@@ -107,7 +107,7 @@ async fn publish(
     publication: Publication,
     until: Instant,
 ) -> Result<Published, Refusal> {
-    let mut outcome = None;
+    let (began, mut outcome) = (Instant::now(), None);
     let draft = Draft { topic, publication, origin: None, deaf: 0 };
     let publishing = node.broker.publish(node.clock.now(), draft, || {
         let (sender, receiver) = oneshot::channel();
@@ -119,7 +119,7 @@ async fn publish(
         (Publishing::Waits(ticket), Some(outcome)) => (ticket, outcome),
         (Publishing::Waits(_), None) => unreachable!("a publish that waits has a completion"),
         (Publishing::Done(result), _) => {
-            node.metrics.published(result.is_ok());
+            node.metrics.published(result.is_ok(), began.elapsed());
             return result;
         }
     };
@@ -132,7 +132,7 @@ async fn publish(
         Err(_) => outcome.await,
     };
     let result = result.unwrap_or(Err(Refusal::Overloaded { waited_ms: 0 }));
-    node.metrics.published(result.is_ok());
+    node.metrics.published(result.is_ok(), began.elapsed());
     result
 }
 

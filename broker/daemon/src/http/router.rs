@@ -25,7 +25,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/openapi.json", get(async || outer(page::openapi())))
         .route("/healthz", get(async || outer(operate::healthz())))
         .route("/readyz", get(async |State(node): State<Arc<Node>>| outer(operate::readyz(&node))))
-        .route("/metrics", get(async |State(node): State<Arc<Node>>| outer(operate::metrics(&node))))
+        .route("/metrics", get(async |State(node): State<Arc<Node>>| outer(operate::metrics(&node).await)))
         .route("/v1/publish", post(batch))
         .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", post(unreachable_by_hand))

@@ -87,7 +87,7 @@ impl Local {
             Written::Broken => shut(socket.stream.as_ref().as_ref(), std::net::Shutdown::Both),
         }
         if begins_to_close {
-            sockets.closing.push_back((self.node.clock.now().ms + CLOSE_MS, key));
+            sockets.closing.push_back((self.node.clock.now().ms() + CLOSE_MS, key));
         }
         drop(sockets);
         let replaying = self.worker.borrow().is_replaying(key);

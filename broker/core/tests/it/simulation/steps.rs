@@ -223,7 +223,7 @@ fn time(world: &mut World) {
 fn sweep(world: &mut World) {
     let now = world.now();
     world.broker.sweep(now);
-    world.model.sweep(now.ms);
+    world.model.sweep(now.ms());
     world.check_topics();
 }
 
@@ -388,12 +388,12 @@ impl World {
         for event in history.events {
             match event {
                 fanfare_core::ReplayEvent::Message(entry) => {
-                    reader.message(&self.model, &entry.message, now.ms)
+                    reader.message(&self.model, &entry.message, now.ms())
                 }
-                fanfare_core::ReplayEvent::Gap(gap) => reader.gap(&self.model, &gap, now.ms),
+                fanfare_core::ReplayEvent::Gap(gap) => reader.gap(&self.model, &gap, now.ms()),
             }
         }
-        reader.ping(&self.model, history.cursor, now.ms);
+        reader.ping(&self.model, history.cursor, now.ms());
         assert!(history.more || history.cursor == self.model.top(), "all was read");
         history.more
     }

@@ -122,7 +122,7 @@ impl World {
     }
 
     pub(super) fn now(&self) -> Now {
-        Now { ms: self.now_ms, unix_ms: 1_700_000_000_000 + self.now_ms }
+        Now { us: self.now_ms * 1_000, unix_ms: 1_700_000_000_000 + self.now_ms }
     }
 
     pub(super) fn trace(&self, line: impl FnOnce() -> String) {

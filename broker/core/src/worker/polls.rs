@@ -1,0 +1,54 @@
+//! Long polls: those who wait for a message without a session.
+
+use fanfare_protocol::{Cursor, Filter};
+
+use super::{Poll, PollKey, Ready, Worker};
+use crate::broker::{BadCursor, History};
+use crate::clock::Now;
+
+impl Worker {
+    /// Reads the history of what `filter` matches; if there is nothing, `ready` is called when there may be, and the
+    /// key ends the wait.
+    pub fn poll(
+        &mut self,
+        now: Now,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+        ready: Ready,
+    ) -> Result<(History, Option<PollKey>), BadCursor> {
+        let history = self.broker.history_or_follow(self.index, filter, after, limit, now)?;
+        if !history.events.is_empty() {
+            return Ok((history, None));
+        }
+        let key = self.polls.insert(Poll { filter: filter.clone(), ready });
+        self.followers.entry(filter).polls.push(key);
+        Ok((history, Some(key)))
+    }
+
+    /// Ends the wait of a long poll, unless it was ready.
+    pub fn end_poll(&mut self, key: PollKey) {
+        let Some(poll) = self.polls.remove(key) else { return };
+        if let Some(followers) = self.followers.get_mut(&poll.filter) {
+            followers.polls.retain(|other| *other != key);
+            if followers.sessions.is_empty() && followers.polls.is_empty() {
+                self.followers.remove(&poll.filter);
+            }
+        }
+        self.broker.unfollow(self.index, &poll.filter, true);
+    }
+
+    /// Wakes all long polls.
+    pub fn end_polls(&mut self) {
+        for key in self.polls.keys().collect::<Vec<_>>() {
+            self.poll_ready(key);
+        }
+    }
+
+    pub(super) fn poll_ready(&mut self, key: PollKey) {
+        let Some(poll) = self.polls.get_mut(key) else { return };
+        let ready = std::mem::replace(&mut poll.ready, Box::new(|| ()));
+        self.end_poll(key);
+        ready();
+    }
+}

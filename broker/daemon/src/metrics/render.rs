@@ -1,0 +1,165 @@
+//! The figures as `/metrics` shows them: one table of names, helps and values.
+
+use std::sync::atomic::Ordering;
+
+use fanfare_core::{LATENCY_BOUNDS_US, Latencies};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Fill, Metrics};
+use crate::node::Node;
+use crate::process;
+
+/// One label and its value.
+type Label = [(&'static str, String); 1];
+
+impl Metrics {
+    /// All figures of this moment, in the OpenMetrics text format.
+    pub(crate) fn render(&self, node: &Node, fill: Fill) -> String {
+        let mut registry = Registry::with_prefix("fanfare");
+        self.register_messages(&mut registry);
+        self.register_requests(&mut registry);
+        register_state(&mut registry, node, fill);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing to a string does not fail");
+        let ours = text.trim_end_matches("# EOF\n");
+        format!("{ours}{}# EOF\n", process::metrics())
+    }
+
+    fn register_messages(&self, registry: &mut Registry) {
+        let workers = self.of_workers();
+        let [json, message_pack] = [("json", workers.json), ("msgpack", workers.message_pack)];
+        family(
+            registry,
+            ("deliveries", "Messages written to WebSocket sessions, by encoding", None),
+            "encoding",
+            [json, message_pack].map(|(encoding, written)| (encoding.to_owned(), written.messages)),
+        );
+        family(
+            registry,
+            ("delivered", "Bytes written to WebSocket sessions, by encoding", Some(Unit::Bytes)),
+            "encoding",
+            [json, message_pack].map(|(encoding, written)| (encoding.to_owned(), written.bytes)),
+        );
+        let help =
+            "From the numbering of a message to the end of the pass that wrote it, by message and worker";
+        registry.register_with_unit("delivery", help, Unit::Seconds, Histogram(workers.delivery));
+        let gaps = workers.gaps;
+        family(
+            registry,
+            ("gaps", "Gaps told, by what made them", None),
+            "cause",
+            [("trimmed", gaps.trimmed), ("cursor", gaps.cursor), ("slow", gaps.slow)]
+                .map(|(cause, count)| (cause.to_owned(), count)),
+        );
+        counter(
+            registry,
+            "dropped_messages",
+            "Live messages dropped for slow sessions, told by gaps",
+            workers.dropped,
+        );
+        let help = "Live messages replaced by newer ones of their topic for slow sessions";
+        counter(registry, "replaced_messages", help, workers.replaced);
+        family(
+            registry,
+            ("errors", "Error frames sent, by code", None),
+            "code",
+            workers.errors.iter().map(|(code, count)| (code.as_str().to_owned(), *count)),
+        );
+        family(
+            registry,
+            ("session_closes", "Sessions closed by the broker, by close code", None),
+            "code",
+            workers.closes.iter().map(|(code, count)| (code.to_string(), *count)),
+        );
+        let edges = [("http", self.published.load(Ordering::Relaxed)), ("websocket", workers.publishes)];
+        family(
+            registry,
+            ("publishes", "Messages published, by edge", None),
+            "edge",
+            edges.map(|(edge, count)| (edge.to_owned(), count)),
+        );
+    }
+
+    fn register_requests(&self, registry: &mut Registry) {
+        let refused = self.refused.load(Ordering::Relaxed);
+        counter(registry, "refused_publishes", "Publishes by HTTP that the broker refused", refused);
+        let help = "From a publish by HTTP, read whole, to its answer";
+        registry.register_with_unit("publish", help, Unit::Seconds, Histogram(self.publish.load()));
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&self.answers);
+        family(
+            registry,
+            ("http_requests", "Requests answered, by class of status", None),
+            "status",
+            classes.map(|(status, count)| (status.to_owned(), count.load(Ordering::Relaxed))),
+        );
+        let accept_errors = self.accept_errors.load(Ordering::Relaxed);
+        counter(registry, "accept_errors", "Times that no connection could be accepted", accept_errors);
+    }
+}
+
+fn register_state(registry: &mut Registry, node: &Node, fill: Fill) {
+    let (stats, limits) = (node.broker.stats(), &node.settings.limits);
+    for (name, help, value) in [
+        ("sessions", "WebSocket sessions that are open", fill.sessions),
+        ("connections", "Connections that are open", node.connections()),
+        ("subscriptions", "Subscriptions of all sessions and long polls", stats.subscriptions),
+        ("topics", "Topics remembered", stats.topics),
+        ("history_messages", "Messages kept", stats.kept),
+        ("waiting_publishes", "Publishes that wait for room", stats.waiting_publishes),
+        ("outbox_items", "Items that wait in all outboxes", fill.outbox_items),
+    ] {
+        registry.register(name, help, ConstGauge::new(value as u64));
+    }
+    for (name, help, value) in [
+        ("history", "What kept messages cost", stats.history_bytes),
+        ("history_limit", "What kept messages may cost", limits.history_bytes),
+        ("inbox", "What waits for all workers", stats.inbox_bytes),
+        ("inbox_limit", "What may wait for all workers", limits.inbox_bytes * node.workers.len()),
+        ("outbox", "What waits in all outboxes", fill.outbox_bytes),
+    ] {
+        registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(value as u64));
+    }
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    registry.register(name, help, ConstCounter::new(value));
+}
+
+fn family(
+    registry: &mut Registry,
+    (name, help, unit): (&str, &str, Option<Unit>),
+    label: &'static str,
+    values: impl IntoIterator<Item = (String, u64)>,
+) {
+    let family = Family::<Label, Counter>::default();
+    for (value, count) in values {
+        family.get_or_create(&[(label, value)]).inc_by(count);
+    }
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, family),
+        None => registry.register(name, help, family),
+    }
+}
+
+/// Latencies as a histogram in seconds.
+#[derive(Debug)]
+struct Histogram(Latencies);
+
+impl EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let bounds = LATENCY_BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(self.0.buckets).collect();
+        let count = self.0.buckets.iter().sum();
+        encoder.encode_histogram::<NoLabelSet>(self.0.sum_us as f64 / 1e6, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
