@@ -45,6 +45,13 @@ pub struct History {
     pub more: bool,
 }
 
+impl History {
+    /// True if nothing was found and nothing is left to be looked at.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && !self.more
+    }
+}
+
 /// A cursor that lacks the broker's partition or has one that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cursor {cursor:?} must have one position, in partition 0, the only one of this broker")]
@@ -181,7 +188,7 @@ impl Broker {
     ) -> Result<History, BadCursor> {
         let mut state = self.lock();
         let history = self.read_history(&mut state.partition, filter, after, limit, now)?;
-        if history.events.is_empty() {
+        if history.is_empty() {
             state.partition.interest.add_live(filter, worker);
         }
         Ok(history)
@@ -302,9 +309,14 @@ impl Broker {
         state.partition.top()
     }
 
-    /// Empties the worker's inbox into `backlog` and lets those who wait for its room publish.
-    pub(crate) fn take(&self, worker: usize, now: Now, backlog: &mut impl Extend<Arc<Entry>>) {
+    /// Empties the worker's inbox into `backlog`.
+    pub(crate) fn take(&self, worker: usize, backlog: &mut impl Extend<Arc<Entry>>) {
         self.inboxes[worker].take(backlog);
+    }
+
+    /// Gives back the room of what the worker has delivered, and lets those who wait for it publish.
+    pub(crate) fn release(&self, worker: usize, cost: usize, now: Now) {
+        self.inboxes[worker].release(cost);
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -336,18 +348,19 @@ impl Broker {
         limit: usize,
         now: Now,
     ) -> Result<History, BadCursor> {
+        let bytes_max = self.limits.outbox_bytes / 4;
         let Some(after) = after else {
-            let newest = partition.newest(filter, limit, partition.seq, None, now);
+            let newest = newest_within(partition.newest(filter, limit, partition.seq, None, now), bytes_max);
             let events = newest.into_iter().map(ReplayEvent::Message).collect();
             return Ok(History { events, cursor: partition.top(), more: false });
         };
         let bad = || BadCursor { cursor: after.to_string() };
         let after = partition.own_part(after).ok_or_else(bad)?;
         let (mut replay, _) = partition.begin_replay(filter, Some(after), 0, None, now);
-        let budget = Budget { messages: limit, bytes: self.limits.outbox_bytes / 4 };
+        let budget = Budget { messages: limit, bytes: bytes_max };
         let pulled = partition.pull(&mut replay, budget, now);
         let more = !pulled.caught_up && partition.has_more(&replay, now);
-        let cursor = if more { partition.position(replay.after()) } else { partition.top() };
+        let cursor = if more { partition.position(replay.scanned()) } else { partition.top() };
         Ok(History { events: pulled.events, cursor, more })
     }
 
@@ -360,4 +373,16 @@ impl Broker {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The newest of `entries` that cost at most `bytes_max` together; one at least.
+fn newest_within(mut entries: Vec<Arc<Entry>>, bytes_max: usize) -> Vec<Arc<Entry>> {
+    let mut bytes = 0;
+    let fitting = entries.iter().rev().take_while(|entry| {
+        bytes += entry.cost();
+        bytes <= bytes_max
+    });
+    let fitting = fitting.count().max(1);
+    entries.drain(..entries.len().saturating_sub(fitting));
+    entries
 }

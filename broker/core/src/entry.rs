@@ -91,3 +91,20 @@ pub(crate) fn cost(message: &Message) -> usize {
     let text = message.topic.as_str().len() + message.media_type.as_deref().map_or(0, str::len) + headers;
     size_of::<Entry>() + 256 + 3 * (message.payload.bytes().len() + text)
 }
+
+#[cfg(test)]
+impl Entry {
+    /// A small message of epoch `0.1`, numbered at a time.
+    pub(crate) fn sample(topic: &str, seq: u64, now_ms: u64) -> Entry {
+        let message = Message {
+            topic: fanfare_protocol::Topic::parse(topic).unwrap(),
+            position: format!("0.1:{seq}").parse().unwrap(),
+            payload: fanfare_protocol::Payload::Json(seq.to_string().into()),
+            media_type: None,
+            time: None,
+            user: None,
+            headers: None,
+        };
+        Entry::new(message, 0, now_ms * 1_000, None, None, OnSlow::Disconnect)
+    }
+}

@@ -9,7 +9,7 @@ use crate::entry::Entry;
 /// A worker's inbox, bounded in bytes: filled under the partition's lock, emptied by its worker.
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
-    /// The cost of the messages in it.
+    /// The cost of the messages in it and of those that the worker took and has not delivered yet.
     bytes: AtomicUsize,
     bytes_max: usize,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -46,16 +46,19 @@ impl Inbox {
         self.lock().answers.push(answer);
     }
 
-    /// Moves all messages to the end of `into`.
+    /// Moves all messages to the end of `into`; they take room until they are released.
     pub(crate) fn take(&self, into: &mut impl Extend<Arc<Entry>>) {
         let mut entries = std::mem::take(&mut self.lock().entries);
-        let cost = entries.iter().map(|entry| entry.cost()).sum();
-        self.bytes.fetch_sub(cost, Ordering::AcqRel);
         into.extend(entries.drain(..));
         let mut waiting = self.lock();
         if waiting.entries.capacity() == 0 {
             waiting.entries = entries;
         }
+    }
+
+    /// Gives back the room of messages that the worker has delivered.
+    pub(crate) fn release(&self, cost: usize) {
+        self.bytes.fetch_sub(cost, Ordering::AcqRel);
     }
 
     /// Takes all answers.
@@ -75,5 +78,28 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inbox_is_bounded_and_takes_any_message_when_it_is_empty() {
+        let entry = Arc::new(Entry::sample("a", 1, 0));
+        let cost = entry.cost();
+        let inbox = Inbox::new(2 * cost, Box::new(|| ()));
+        assert!(inbox.has_room(cost) && inbox.has_room(usize::MAX));
+        assert!(inbox.push(entry.clone(), cost), "the first wakes the worker");
+        assert!(inbox.has_room(cost) && !inbox.has_room(cost + 1));
+        assert!(!inbox.push(entry, cost), "the second does not");
+        assert!(!inbox.has_room(1));
+        let mut taken: Vec<Arc<Entry>> = Vec::new();
+        inbox.take(&mut taken);
+        assert_eq!((taken.len(), inbox.bytes()), (2, 0));
+        inbox.take(&mut taken);
+        assert_eq!((taken.len(), inbox.bytes()), (2, 0));
+        assert!(inbox.push(taken.remove(0), cost), "after that the first wakes it again");
     }
 }

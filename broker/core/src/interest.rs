@@ -137,3 +137,65 @@ impl Followers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(text: &str) -> Filter {
+        Filter::parse(text).unwrap()
+    }
+
+    /// Workers, followers and filters that a topic reaches.
+    fn reached(interest: &Interest, topic: &str, reach: &mut Reach) -> (Vec<usize>, u32, u32) {
+        interest.refresh(topic, reach);
+        (reach.workers.iter().collect(), reach.followers, reach.filters)
+    }
+
+    #[test]
+    fn a_set_of_workers_holds_the_first_and_the_last() {
+        let (mut set, mut others) = (WorkerSet::default(), WorkerSet::default());
+        set.insert(0);
+        set.insert(WORKERS_MAX - 1);
+        others.insert(1);
+        assert!(!set.meets(others));
+        others.extend(set);
+        assert!(set.meets(others));
+        assert_eq!(others.iter().collect::<Vec<_>>(), [0, 1, WORKERS_MAX - 1]);
+    }
+
+    #[test]
+    fn a_reach_is_brought_up_to_date_by_each_change() {
+        let (mut interest, mut reach) = (Interest::default(), Reach::default());
+        assert_eq!(reached(&interest, "a.b", &mut reach), (vec![], 0, 0));
+        interest.add_live(&filter("a.b"), 3);
+        assert_eq!(reached(&interest, "a.b", &mut reach), (vec![3], 1, 1));
+        interest.add_replaying(&filter("a.*"));
+        assert_eq!(
+            reached(&interest, "a.b", &mut reach),
+            (vec![3], 2, 2),
+            "a replay hears, but no worker needs it"
+        );
+        interest.caught_up(&filter("a.*"), 5);
+        assert_eq!(reached(&interest, "a.b", &mut reach), (vec![3, 5], 2, 2));
+        interest.add_live(&filter("a.*"), 5);
+        interest.remove(&filter("a.*"), Some(5));
+        assert_eq!(reached(&interest, "a.b", &mut reach), (vec![3, 5], 2, 2));
+        interest.remove(&filter("a.*"), Some(5));
+        interest.remove(&filter("a.b"), Some(3));
+        assert_eq!(reached(&interest, "a.b", &mut reach), (vec![], 0, 0));
+        assert_eq!(interest.subscriptions(), 0);
+        assert!(interest.trie.is_empty(), "what nobody follows is forgotten");
+    }
+
+    #[test]
+    fn a_replay_that_ends_before_it_has_caught_up_leaves_nothing() {
+        let mut interest = Interest::default();
+        interest.add_replaying(&filter(">"));
+        interest.add_live(&filter(">"), 0);
+        interest.remove(&filter(">"), None);
+        assert_eq!(reached(&interest, "a", &mut Reach::default()), (vec![0], 1, 1));
+        interest.remove(&filter(">"), Some(0));
+        assert!(interest.trie.is_empty());
+    }
+}

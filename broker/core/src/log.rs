@@ -295,3 +295,6 @@ impl TopicLog {
         self.entries.get(index)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,9 +59,9 @@ pub(crate) struct Budget {
 }
 
 impl Replay {
-    /// The filter's cursor after what was pulled.
-    pub(crate) fn after(&self) -> u64 {
-        self.after
+    /// What was pulled is all up to here.
+    pub(crate) fn scanned(&self) -> u64 {
+        self.scanned
     }
 
     fn new(filter: Filter, after: u64, deaf_to: Option<SessionId>) -> Replay {
@@ -260,3 +260,6 @@ enum Next {
     Later,
     End,
 }
+
+#[cfg(test)]
+mod tests;

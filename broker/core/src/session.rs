@@ -158,6 +158,11 @@ impl Session {
         self.outbox.bytes() + bytes <= limits.outbox_bytes && self.outbox.items() < limits.outbox_items
     }
 
+    /// True if what waits is within the bounds.
+    pub(crate) fn keeps_bounds(&self, limits: &Limits) -> bool {
+        self.outbox.bytes() <= limits.outbox_bytes && self.outbox.items() <= limits.outbox_items
+    }
+
     /// Counts a request; when to try again if it is one too many.
     pub(crate) fn admit_request(&mut self, now_ms: u64, limits: &Limits) -> Result<(), u64> {
         self.requests.admit(now_ms, limits.requests_per_s)

@@ -102,3 +102,98 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use fanfare_protocol::{Epoch, Filter, Payload, Publication, Topic};
+
+    use super::*;
+    use crate::entry::Entry;
+    use crate::limits::{Limits, TopicRules};
+
+    /// Two workers whose inboxes hold one message, the first following `a`, the second `b`, both `c`.
+    struct Scene {
+        partition: Partition,
+        inboxes: Vec<Inbox>,
+        waiting: Waiting,
+        told: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            let epoch = Epoch { partition: 0, life: 1 };
+            let mut partition = Partition::new(epoch, TopicRules::default(), Arc::new(Limits::default()));
+            for (filter, worker) in [("a", 0), ("b", 1), ("c", 0), ("c", 1)] {
+                partition.interest.add_live(&Filter::parse(filter).unwrap(), worker);
+            }
+            let inboxes = (0..2).map(|_| Inbox::new(1, Box::new(|| ()))).collect();
+            Scene { partition, inboxes, waiting: Waiting::default(), told: Arc::default() }
+        }
+
+        /// Publishes to a topic, or parks it; its position if it is made at once.
+        fn publish(&mut self, topic: &str) -> Option<u64> {
+            let publication = Publication::new(Payload::Json("1".into()));
+            let draft = Draft { topic: Topic::parse(topic).unwrap(), publication, origin: None, deaf: 0 };
+            match self.partition.publish(Now::default(), draft, None, &self.inboxes, self.waiting.blocked()) {
+                Attempt::Done(published, ..) => Some(published.position.seq),
+                Attempt::Refused(refusal) => panic!("{refusal}"),
+                Attempt::Full(draft, workers) => {
+                    let (told, topic) = (self.told.clone(), topic.to_owned());
+                    let completion = Box::new(move |_, result: Result<Published, Refusal>| {
+                        told.lock().unwrap().push(format!("{topic} {}", result.unwrap().position.seq));
+                    });
+                    self.waiting.push(draft, workers, completion);
+                    None
+                }
+            }
+        }
+
+        /// The worker empties its inbox; what could be published then.
+        fn take(&mut self, worker: usize) -> Vec<String> {
+            let mut taken: Vec<Arc<Entry>> = Vec::new();
+            self.inboxes[worker].take(&mut taken);
+            let Scene { partition, inboxes, waiting, .. } = self;
+            let (finished, _) = waiting.retry(partition, Now::default(), inboxes);
+            finished.into_iter().for_each(Finished::tell);
+            std::mem::take(&mut *self.told.lock().unwrap())
+        }
+    }
+
+    #[test]
+    fn those_who_wait_publish_in_order_as_room_comes_free() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.publish("a"), Some(1));
+        assert_eq!(scene.publish("a"), None);
+        assert_eq!(scene.publish("a"), None);
+        assert_eq!(scene.publish("b"), Some(2), "another worker has room");
+        assert_eq!(scene.publish("nobody.follows"), Some(3));
+        assert_eq!(scene.take(0), ["a 4"]);
+        assert_eq!(scene.take(0), ["a 5"]);
+        assert_eq!((scene.take(0), scene.waiting.len()), (vec![], 0));
+    }
+
+    #[test]
+    fn nobody_overtakes_one_who_waits_for_the_same_room() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.publish("a"), Some(1));
+        assert_eq!(scene.publish("c"), None, "it needs room in both or takes none");
+        assert_eq!(scene.inboxes[1].bytes(), 0);
+        assert_eq!(scene.publish("b"), None, "there is room, but c waits for it too");
+        assert_eq!(scene.take(1), [""; 0]);
+        assert_eq!(scene.take(0), ["c 2"]);
+        assert_eq!(scene.take(1), ["b 3"]);
+    }
+
+    #[test]
+    fn a_cancelled_publish_is_never_made_and_blocks_nobody() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.publish("a"), Some(1));
+        assert_eq!(scene.publish("c"), None);
+        assert!(scene.waiting.cancel(Ticket(1)));
+        assert!(!scene.waiting.cancel(Ticket(1)));
+        assert_eq!(scene.publish("b"), Some(2));
+        assert_eq!(scene.take(0), [""; 0]);
+    }
+}

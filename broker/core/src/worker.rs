@@ -242,7 +242,7 @@ impl Worker {
         }
         let encoding = session.outbox.encoding();
         session.outbox.push_own(|out| write(encoding, out));
-        let fits = session.has_room(0, self.broker.limits());
+        let fits = session.keeps_bounds(self.broker.limits());
         self.mark_dirty(key);
         if !fits {
             self.close_slow(key);

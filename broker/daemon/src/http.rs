@@ -107,16 +107,32 @@ async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -
         return problem(error.code(), &error.to_string(), None);
     }
     let path = request.uri().path();
+    if path == "/v1/sse" {
+        return problem(ErrorCode::Unsupported, "server-sent events are not served yet", None);
+    }
     if path == "/v1/ws" {
         return websocket::upgrade(local, peer, request);
     }
     if let Some(name) = path.strip_prefix(TOPICS) {
-        match (request.method(), name.strip_suffix("/messages")) {
+        let (name, of) = match name.split_once('/') {
+            Some((name, of)) => (name, Some(of)),
+            None => (name, None),
+        };
+        match (request.method(), of) {
             (&Method::POST, None) => return publish::one(&local.node, request).await,
-            (&Method::GET, Some(name)) => {
+            (&Method::GET | &Method::HEAD, Some("messages")) => {
                 return history::read(local, name, request.uri().query().unwrap_or("")).await;
             }
-            _ => {}
+            (&Method::DELETE, Some("messages")) => return operate::clear(&local.node, name),
+            (_, None | Some("messages")) => {}
+            (_, Some("presence")) => {
+                return problem(ErrorCode::Unsupported, "presence is not served yet", None);
+            }
+            (_, Some(_)) => {
+                let detail = "the segments of a topic are parted by dots, as in orders.eu; \
+                              a slash in its name is written %2F";
+                return problem(ErrorCode::BadTopic, detail, None);
+            }
         }
     }
     router::call(local.router.clone(), request).await

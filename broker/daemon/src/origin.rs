@@ -15,7 +15,6 @@ use thiserror::Error;
 #[derive(Debug)]
 pub(crate) struct OriginRule {
     listed: Vec<Listed>,
-    allows_any: bool,
     on_loopback: bool,
 }
 
@@ -42,6 +41,9 @@ pub(crate) enum OriginError {
     /// More than one `Origin`, or one that is no text.
     #[error("there must be at most one header `Origin`, in ASCII")]
     BadOrigin,
+    /// A page that hides where it is from: a file, or a frame in a sandbox.
+    #[error("pages without an origin, such as files, may not call: serve the page over HTTP")]
+    NoOrigin,
     /// A page that is not listed.
     #[error("pages of {0:?} may not call: if they should, set `origins = [{0:?}]`")]
     ForeignOrigin(String),
@@ -49,9 +51,10 @@ pub(crate) enum OriginError {
 
 /// One listed origin; lower case.
 #[derive(Debug)]
-enum Listed {
-    Null,
-    Page { scheme: String, host: String, port: Option<u16> },
+struct Listed {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
 }
 
 /// A host as written, an IPv6 address in its brackets, and a port.
@@ -69,12 +72,10 @@ struct Page<'a> {
 }
 
 impl OriginRule {
-    /// The rule for the origins listed, where `"*"` stands for any and `"null"` for pages without one.
+    /// The rule for the origins listed.
     pub(crate) fn new(listed: &[String], on_loopback: bool) -> Result<OriginRule, BadOriginListed> {
-        let allows_any = listed.iter().any(|entry| entry == "*");
-        let named = listed.iter().filter(|entry| *entry != "*");
-        let listed = named.map(|entry| Listed::parse(entry)).collect::<Result<_, _>>()?;
-        Ok(OriginRule { listed, allows_any, on_loopback })
+        let listed = listed.iter().map(|entry| Listed::parse(entry)).collect::<Result<_, _>>()?;
+        Ok(OriginRule { listed, on_loopback })
     }
 
     /// Refuses a request that no listed page, no page of the broker's own and no program on its own sent.
@@ -84,6 +85,7 @@ impl OriginRule {
         match single(headers, ORIGIN) {
             Ok(None) => Ok(()),
             Ok(Some(origin)) if self.allows(origin, host) => Ok(()),
+            Ok(Some("null")) => Err(OriginError::NoOrigin),
             Ok(Some(origin)) => Err(OriginError::ForeignOrigin(origin.to_owned())),
             Err(NotOne) => Err(OriginError::BadOrigin),
         }
@@ -94,18 +96,13 @@ impl OriginRule {
             return Ok(());
         }
         let host = host.ok_or(OriginError::NotOneHost)?.host;
-        if self.allows_any || is_loopback(host) || self.listed.iter().any(|listed| listed.is_at(host)) {
+        if is_loopback(host) || self.listed.iter().any(|listed| listed.is_at(host)) {
             return Ok(());
         }
         Err(OriginError::ForeignHost(host.to_owned()))
     }
 
     fn allows(&self, origin: &str, host: Option<Authority<'_>>) -> bool {
-        if self.allows_any
-            || (origin == "null" && self.listed.iter().any(|listed| matches!(listed, Listed::Null)))
-        {
-            return true;
-        }
         let Some(page) = Page::parse(origin) else { return false };
         host.is_some_and(|host| page.is_at(host)) || self.listed.iter().any(|listed| listed.is(page))
     }
@@ -116,39 +113,29 @@ impl OriginError {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             OriginError::NotOneHost | OriginError::BadHost(_) => ErrorCode::BadRequest,
-            OriginError::ForeignHost(_) | OriginError::BadOrigin | OriginError::ForeignOrigin(_) => {
-                ErrorCode::Forbidden
-            }
+            OriginError::ForeignHost(_)
+            | OriginError::BadOrigin
+            | OriginError::NoOrigin
+            | OriginError::ForeignOrigin(_) => ErrorCode::Forbidden,
         }
     }
 }
 
 impl Listed {
     fn parse(entry: &str) -> Result<Listed, BadOriginListed> {
-        if entry == "null" {
-            return Ok(Listed::Null);
-        }
         let page = Page::parse(entry).ok_or_else(|| BadOriginListed(entry.to_owned()))?;
         let scheme = page.scheme.to_ascii_lowercase();
-        Ok(Listed::Page { scheme, host: page.authority.host.to_ascii_lowercase(), port: page.authority.port })
+        Ok(Listed { scheme, host: page.authority.host.to_ascii_lowercase(), port: page.authority.port })
     }
 
     fn is(&self, page: Page<'_>) -> bool {
-        match self {
-            Listed::Null => false,
-            Listed::Page { scheme, host, port } => {
-                scheme.eq_ignore_ascii_case(page.scheme)
-                    && host.eq_ignore_ascii_case(page.authority.host)
-                    && *port == page.authority.port
-            }
-        }
+        self.scheme.eq_ignore_ascii_case(page.scheme)
+            && self.host.eq_ignore_ascii_case(page.authority.host)
+            && self.port == page.authority.port
     }
 
     fn is_at(&self, name: &str) -> bool {
-        match self {
-            Listed::Null => false,
-            Listed::Page { host, .. } => host.eq_ignore_ascii_case(name),
-        }
+        self.host.eq_ignore_ascii_case(name)
     }
 }
 

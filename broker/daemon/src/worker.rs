@@ -7,6 +7,7 @@ mod drain;
 mod sockets;
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,10 +59,20 @@ pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mp
     let (resumed, closed) = (Notify::new(), Notify::new());
     let local = Rc::new(Local { node, worker, sockets, read_buffer, router, work, resumed, closed });
     LocalSet::new().block_on(&runtime, async move {
-        tokio::task::spawn_local(local.clone().deliver());
-        tokio::task::spawn_local(local.clone().keep_time());
-        local.obey(commands).await;
+        let deliver = tokio::task::spawn_local(local.clone().deliver());
+        let keep_time = tokio::task::spawn_local(local.clone().keep_time());
+        tokio::select! {
+            () = local.obey(commands) => {}
+            Err(error) = deliver => broken(&error),
+            Err(error) = keep_time => broken(&error),
+        }
     });
+}
+
+/// A worker that delivers no more would leave its sessions open and silent: better that all of them come back.
+fn broken(error: &tokio::task::JoinError) {
+    tracing::error!(%error, "a worker is broken: the broker ends");
+    std::process::abort();
 }
 
 impl Local {
@@ -106,7 +117,7 @@ impl Local {
         }
     }
 
-    async fn deliver(self: Rc<Local>) {
+    async fn deliver(self: Rc<Local>) -> Infallible {
         loop {
             self.work.notified().await;
             while self.pass() {
@@ -142,7 +153,7 @@ impl Local {
         }
     }
 
-    async fn keep_time(self: Rc<Local>) {
+    async fn keep_time(self: Rc<Local>) -> Infallible {
         loop {
             let soon = Instant::now() + TICK;
             let due = self.worker.borrow().next_timeout().map(|at| self.node.clock.instant(at));

@@ -27,7 +27,7 @@ pub(super) fn elements<'a>(text: &'a str, each: impl FnMut(Element<'a>)) -> Resu
 /// Hands over the keys and values of an object.
 pub(super) fn entries<'a>(text: &'a str, each: impl FnMut(&str, Element<'a>)) -> Result<(), Flaw> {
     if !text.starts_with('{') {
-        return Err(Flaw("is no map".into()));
+        return Err(Flaw("is no object".into()));
     }
     let mut input = serde_json::Deserializer::from_str(text);
     input.deserialize_map(Entries(each)).and_then(|()| input.end()).map_err(flaw)

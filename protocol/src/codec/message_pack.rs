@@ -29,7 +29,7 @@ pub(super) fn elements<'a>(bytes: &'a [u8], mut each: impl FnMut(Element<'a>)) -
 /// Hands over the keys and values of a map that fills `bytes`.
 pub(super) fn entries<'a>(bytes: &'a [u8], mut each: impl FnMut(&str, Element<'a>)) -> Result<(), Flaw> {
     let mut rest = bytes;
-    let Head::Map(count) = read_head(&mut rest)? else { return Err(Flaw("is no map".into())) };
+    let Head::Map(count) = read_head(&mut rest)? else { return Err(Flaw("is no object".into())) };
     for _ in 0..count {
         let key = read_key(&mut rest)?;
         each(key, next_element(&mut rest)?);

@@ -152,7 +152,7 @@ impl PublishOptions {
             let bytes = STANDARD.decode(text.as_bytes());
             return match bytes {
                 Ok(bytes) => Ok(Payload::Binary(bytes.into())),
-                Err(error) => Err(bad_data(&format!("is no base64: {error}"))),
+                Err(_) => Err(bad_data("is no base64 (RFC 4648, section 4)")),
             };
         }
         if let Some(bytes) = data.bin() {

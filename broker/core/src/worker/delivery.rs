@@ -12,7 +12,7 @@ use crate::session::{Joining, Session, State};
 
 /// How much is moved to the outboxes at most before they are written: less where an outbox's bound is low, so that a
 /// client that reads is not cut off by a burst.
-const CHUNK_BYTES: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 
 impl Worker {
     /// Moves a part of what waits to the outboxes. To be called again once nobody is dirty; false if nothing waits.
@@ -21,11 +21,11 @@ impl Worker {
             self.publish_answered(now, answer);
         }
         if self.backlog.is_empty() {
-            self.broker.take(self.index, now, &mut Backlog(&mut self.backlog));
+            self.broker.take(self.index, &mut Backlog(&mut self.backlog));
         }
         let waited = !self.backlog.is_empty();
         let limits = self.limits();
-        let (bytes_max, items_max) = (CHUNK_BYTES.min(limits.outbox_bytes / 4), limits.outbox_items / 4);
+        let (bytes_max, items_max) = (CHUNK_BYTES.min(limits.outbox_bytes / 2), limits.outbox_items / 2);
         let (mut bytes, mut items) = (0, 0);
         while bytes <= bytes_max
             && items <= items_max
@@ -44,6 +44,9 @@ impl Worker {
                 }
                 Pending::Heartbeat { sessions, top } => self.ping(&sessions, top),
             }
+        }
+        if bytes > 0 {
+            self.broker.release(self.index, bytes, now);
         }
         waited
     }

@@ -18,7 +18,7 @@ impl Worker {
         ready: Ready,
     ) -> Result<(History, Option<PollKey>), BadCursor> {
         let history = self.broker.history_or_follow(self.index, filter, after, limit, now)?;
-        if !history.events.is_empty() {
+        if !history.is_empty() {
             return Ok((history, None));
         }
         let key = self.polls.insert(Poll { filter: filter.clone(), ready });

@@ -100,7 +100,7 @@ impl Query {
                     _ => {
                         let most = limits.poll_wait_ms / 1_000;
                         let reason = format!(
-                            "wait {} is no whole number of seconds from 0 to {most}",
+                            "wait {} is no whole number of seconds from 0 to {most} (limits.poll_wait)",
                             shorten(&value)
                         );
                         return bad(ErrorCode::BadRequest, reason);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
@@ -29,7 +30,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/v1/publish", post(batch))
         .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", post(unreachable_by_hand))
-        .route("/v1/topics/{topic}/messages", delete(clear).get(unreachable_by_hand))
+        .route("/v1/topics/{topic}/messages", get(unreachable_by_hand).delete(unreachable_by_hand))
         .route(
             "/v1/sessions",
             get(async |State(node): State<Arc<Node>>| outer(operate::sessions(&node).await)),
@@ -57,11 +58,8 @@ async fn topics(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Res
     outer(operate::topics(&node, query.as_deref().unwrap_or("")))
 }
 
-async fn clear(State(node): State<Arc<Node>>, Path(name): Path<String>) -> Response {
-    outer(operate::clear(&node, &name))
-}
-
-async fn disconnect(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Response {
+async fn disconnect(State(node): State<Arc<Node>>, id: Result<Path<String>, PathRejection>) -> Response {
+    let id = id.map_or_else(|_| String::new(), |Path(id)| id);
     outer(operate::disconnect(&node, &id).await)
 }
 
