@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 /// Folders that hold what was built or fetched.
-const NOT_OURS: &[&str] = &["target", "node_modules"];
+const NOT_OURS: &[&str] = &["target", "node_modules", "dist", "__pycache__"];
 
 /// A text file of the repository.
 pub(crate) struct File {
@@ -63,4 +63,40 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> anyhow::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_looked_at_but_what_is_hidden_built_or_fetched() {
+        let root = std::env::temp_dir().join(format!("xtask-tidy-{}", std::process::id()));
+        for path in [
+            "README.md",
+            "clients/rust/src/lib.rs",
+            "clients/js/session.js",
+            "clients/js/node_modules/a/a.js",
+            "clients/js/dist/a.js",
+            "clients/python/fanfare/session.py",
+            "clients/python/fanfare/session.pyc",
+            "clients/python/.venv/a.py",
+            "target/debug/a.rs",
+        ] {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "").unwrap();
+        }
+        let mut files = Vec::new();
+        collect(&root, Path::new(""), &mut files).unwrap();
+        fs::remove_dir_all(&root).unwrap();
+        let mut paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        paths.sort();
+        let expected = [
+            "README.md",
+            "clients/js/session.js",
+            "clients/python/fanfare/session.py",
+            "clients/rust/src/lib.rs",
+        ];
+        assert_eq!(paths, expected.map(Path::new));
+    }
 }

@@ -1,10 +1,14 @@
 //! The command line of `fanfare`.
 
+pub mod check;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use fanfare_core::WORKERS_MAX;
 
+use self::check::CheckFlags;
 use crate::config::parse_address;
 
 const EXAMPLES: &str = "\
@@ -13,6 +17,7 @@ Examples:
   fanfare --listen 127.0.0.1:9000          the same on another port
   fanfare --config broker.toml             with a configuration file
   FANFARE__HEARTBEAT=10s fanfare           with one setting from the environment
+  fanfare check --config broker.toml       what that would set, or what is wrong with it
 
 Publish to a running broker, and read what it keeps:
   curl -d '{\"id\": 42}' -H 'Content-Type: application/json' http://127.0.0.1:8900/v1/topics/orders.eu
@@ -41,6 +46,9 @@ pub enum Command {
     /// Run the broker (what `fanfare` alone does).
     #[command(after_help = EXAMPLES, after_long_help = format!("{SOURCES}\n\n{EXAMPLES}"))]
     Serve(ServeFlags),
+    /// Print the configuration that `serve` would have, with the source of each value, or every mistake in it.
+    #[command(after_long_help = SOURCES)]
+    Check(CheckFlags),
 }
 
 /// The flags of `fanfare serve`.
@@ -53,7 +61,7 @@ pub struct ServeFlags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Number of worker threads; 0 is one for each core [default: 0].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1_024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
     /// Listen beyond this machine although everybody who reaches the broker may publish and subscribe.
     #[arg(long)]
@@ -74,10 +82,16 @@ impl Arguments {
 mod tests {
     use super::*;
 
-    fn flags(line: &str) -> Result<ServeFlags, String> {
+    fn command(line: &str) -> Result<Command, String> {
         let arguments = Arguments::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
-        let Command::Serve(flags) = arguments.into_command();
-        Ok(flags)
+        Ok(arguments.into_command())
+    }
+
+    fn flags(line: &str) -> Result<ServeFlags, String> {
+        match command(line)? {
+            Command::Serve(flags) => Ok(flags),
+            other => Err(format!("{other:?}")),
+        }
     }
 
     #[test]
@@ -101,13 +115,24 @@ mod tests {
     }
 
     #[test]
+    fn check_takes_what_serve_takes_or_shows_the_example() {
+        let serve = flags("fanfare serve --listen localhost:9000 --config a.toml").unwrap();
+        let checked = |line: &str| command(&format!("fanfare check {line}"));
+        let expected = CheckFlags { serve, example: false };
+        assert_eq!(checked("--listen localhost:9000 --config a.toml"), Ok(Command::Check(expected)));
+        let expected = CheckFlags { serve: ServeFlags::default(), example: true };
+        assert_eq!(checked("--example"), Ok(Command::Check(expected)));
+        assert!(checked("--example --workers 1").unwrap_err().contains("cannot be used with"));
+    }
+
+    #[test]
     fn wrong_flags_are_told_with_what_would_do() {
         for (line, told) in [
             (
                 "fanfare --listen 8900",
                 "invalid value '8900' for '--listen <ADDR>': is no address and port such as",
             ),
-            ("fanfare --workers 5000", "5000 is not in 0..=1024"),
+            ("fanfare --workers 5000", "5000 is not in 0..=64"),
             ("fanfare --listne 127.0.0.1:1", "a similar argument exists: '--listen'"),
             ("fanfare srve", "a similar subcommand exists: 'serve'"),
         ] {

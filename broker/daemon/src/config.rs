@@ -3,25 +3,28 @@
 //! Two steps: as written ([`written`]: all optional), then as meant ([`Settings`]: all present, checked).
 //! Each source is checked alone, so that a mistake is told with its place; all mistakes are told at once.
 
+mod effective;
 mod environment;
+mod example;
 mod file;
 mod keys;
 mod limit_keys;
 mod meant;
 mod mistake;
 mod origin;
+mod setting_keys;
 mod value;
 mod written;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use config::{Config, FileFormat};
 use fanfare_core::{Limits, TopicRules};
 
+pub use self::effective::Effective;
+pub use self::example::example;
 pub use self::mistake::{ConfigError, Mistake};
 pub(crate) use self::value::parse_address;
-use self::written::Written;
 use crate::cli::ServeFlags;
 
 /// Everything that a broker needs to know to start, checked.
@@ -43,6 +46,33 @@ pub struct Settings {
     pub drain: Drain,
 }
 
+impl Settings {
+    /// The settings that the file, `environment` and `flags` give together; what comes later in this list wins.
+    ///
+    /// The file is the one that the flags name, else `fanfare.toml` in `working_dir` if there is one.
+    pub fn load(
+        flags: &ServeFlags,
+        environment: impl Iterator<Item = (String, String)>,
+        working_dir: &Path,
+    ) -> Result<Settings, ConfigError> {
+        Effective::load(flags, environment, working_dir).map(|effective| effective.settings)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8900)),
+            workers: 0,
+            origins: Vec::new(),
+            insecure: false,
+            rules: TopicRules::default(),
+            limits: Limits::default(),
+            drain: Drain::default(),
+        }
+    }
+}
+
 /// How the broker takes its leave of its sessions when it is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
@@ -58,53 +88,6 @@ impl Default for Drain {
     fn default() -> Drain {
         Drain { delay_ms: 0, spread_ms: 10_000, reconnect_ms: 5_000 }
     }
-}
-
-impl Settings {
-    /// The settings that the file, `environment` and `flags` give together; what comes later in this list wins.
-    ///
-    /// The file is the one that the flags name, else `fanfare.toml` in `working_dir` if there is one.
-    pub fn load(
-        flags: &ServeFlags,
-        environment: impl Iterator<Item = (String, String)>,
-        working_dir: &Path,
-    ) -> Result<Settings, ConfigError> {
-        let mut mistakes = Vec::new();
-        let text = file::read(flags.config.as_deref(), working_dir, &mut mistakes);
-        let overrides = environment::read(environment, &mut mistakes);
-        if !mistakes.is_empty() {
-            return Err(ConfigError { mistakes });
-        }
-        let mut layers = Config::builder();
-        if let Some(text) = text {
-            layers = layers.add_source(config::File::from_str(&text, FileFormat::Toml));
-        }
-        for (path, value) in overrides.into_iter().chain(flag_values(flags)) {
-            layers = layers.set_override(path, value).map_err(merge_mistake)?;
-        }
-        let merged = layers.build().map_err(merge_mistake)?;
-        merged.try_deserialize::<Written>().map_err(merge_mistake)?.settle()
-    }
-}
-
-/// What the flags set, as if it stood in a file.
-fn flag_values(flags: &ServeFlags) -> Vec<(String, config::Value)> {
-    let mut values: Vec<(&str, config::Value)> = Vec::new();
-    if let Some(listen) = flags.listen {
-        values.push(("listen", listen.to_string().into()));
-    }
-    if let Some(workers) = flags.workers {
-        values.push(("workers", u64::from(workers).into()));
-    }
-    if flags.insecure {
-        values.push(("insecure", true.into()));
-    }
-    values.into_iter().map(|(path, value)| (path.to_owned(), value)).collect()
-}
-
-/// Unlikely, since each source was checked before; told as it comes.
-fn merge_mistake(error: config::ConfigError) -> ConfigError {
-    ConfigError::one("the configuration as a whole", error.to_string())
 }
 
 #[cfg(test)]

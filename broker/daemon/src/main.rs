@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use fanfare::cli::check::{CheckFlags, check};
 use fanfare::cli::{Arguments, Command, ServeFlags};
 use fanfare::config::Settings;
 use fanfare::server::Server;
@@ -15,8 +16,11 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Command::Serve(flags) = Arguments::parse().into_command();
-    match serve(&flags) {
+    let done = match Arguments::parse().into_command() {
+        Command::Serve(flags) => serve(&flags),
+        Command::Check(flags) => print_check(&flags),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fanfare: {error:#}");
@@ -43,6 +47,11 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+fn print_check(flags: &CheckFlags) -> anyhow::Result<()> {
+    let working_dir = std::env::current_dir().context("there is no working directory")?;
+    check(flags, variables(), &working_dir, &mut std::io::stdout().lock())
 }
 
 /// The signals that ask the broker to stop.

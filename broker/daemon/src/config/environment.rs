@@ -1,16 +1,17 @@
 //! Variables of the environment: `FANFARE__SECTION__KEY`, checked one by one.
 
+use super::effective::Override;
 use super::keys;
 use super::mistake::Mistake;
 use super::value::{Kind, Raw};
 
 const PREFIX: &str = "FANFARE__";
 
-/// What the variables set, by the key's path; what is wrong with them joins `mistakes`.
+/// What the variables set; what is wrong with them joins `mistakes`.
 pub(super) fn read(
     variables: impl Iterator<Item = (String, String)>,
     mistakes: &mut Vec<Mistake>,
-) -> Vec<(String, config::Value)> {
+) -> Vec<Override> {
     let mut set = Vec::new();
     let mut wrong = Vec::new();
     for (name, written) in variables {
@@ -25,7 +26,7 @@ pub(super) fn read(
     set
 }
 
-fn read_one(name: &str, written: &str) -> Result<Option<(String, config::Value)>, String> {
+fn read_one(name: &str, written: &str) -> Result<Option<Override>, String> {
     let Some(key) = name.strip_prefix(PREFIX) else {
         return match misspelt(name) {
             Some(meant) => Err(format!("is not read: two underscores part the words, {meant}")),
@@ -37,8 +38,8 @@ fn read_one(name: &str, written: &str) -> Result<Option<(String, config::Value)>
         return Err("rules for topics can only be written in a file".to_owned());
     }
     let Some(kind) = keys::kind_of(&path) else {
-        if keys::is_section(&path) {
-            return Err(format!("{path} is a section: set its keys, such as {name}__FRAME_BYTES"));
+        if let Some(key) = keys::first_beneath(&path) {
+            return Err(format!("{path} is a section: set its keys, such as {}", variable(key.path)));
         }
         return Err(keys::unknown(&path, &path));
     };
@@ -51,7 +52,7 @@ fn read_one(name: &str, written: &str) -> Result<Option<(String, config::Value)>
     }
     let raw = kind.read_variable(written);
     kind.check(&raw).map_err(|reason| format!("{written:?} {reason}"))?;
-    Ok(Some((path, value(raw))))
+    Ok(Some(Override { path, value: value(raw), source: format!("variable {name}") }))
 }
 
 /// The variable meant by one that parts its words with single underscores.
@@ -59,9 +60,13 @@ fn read_one(name: &str, written: &str) -> Result<Option<(String, config::Value)>
 /// Only the exact names of keys count: an orchestrator sets `FANFARE_PORT` and the like on its own.
 fn misspelt(name: &str) -> Option<String> {
     let words = name.strip_prefix("FANFARE_")?;
-    let variable = |path: &str| path.to_ascii_uppercase().replace('.', "_");
-    let key = keys::all().find(|key| variable(key.path) == words)?;
-    Some(format!("{PREFIX}{}", key.path.to_ascii_uppercase().replace('.', "__")))
+    let key = keys::all().find(|key| key.path.to_ascii_uppercase().replace('.', "_") == words)?;
+    Some(variable(key.path))
+}
+
+/// The variable that sets the key at `path`.
+fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.to_ascii_uppercase().replace('.', "__"))
 }
 
 fn value(raw: Raw) -> config::Value {

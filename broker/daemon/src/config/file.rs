@@ -1,5 +1,6 @@
 //! The configuration file: found, read, and checked alone.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -13,14 +14,27 @@ use super::value::{Kind, Raw};
 /// The file's name where none is given.
 const NAME: &str = "fanfare.toml";
 
-/// The text of the file, if there is one and it can be read; what is wrong with it joins `mistakes`.
-pub(super) fn read(given: Option<&Path>, working_dir: &Path, mistakes: &mut Vec<Mistake>) -> Option<String> {
+/// A file that was read.
+#[derive(Debug, Default)]
+pub(super) struct FileRead {
+    /// All of it.
+    pub(super) text: String,
+    /// Each key that it sets, as a person counts, with its place.
+    pub(super) sources: BTreeMap<String, String>,
+}
+
+/// The file, if there is one and it can be read; what is wrong with it joins `mistakes`.
+pub(super) fn read(
+    given: Option<&Path>,
+    working_dir: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<FileRead> {
     let name = given.unwrap_or(Path::new(NAME));
     let place = name.display().to_string();
     match std::fs::read_to_string(working_dir.join(name)) {
         Ok(text) => {
-            check(&place, &text, mistakes);
-            Some(text)
+            let sources = check(&place, &text, mistakes);
+            Some(FileRead { text, sources })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && given.is_none() => None,
         Err(error) => {
@@ -31,7 +45,8 @@ pub(super) fn read(given: Option<&Path>, working_dir: &Path, mistakes: &mut Vec<
     }
 }
 
-fn check(place: &str, text: &str, mistakes: &mut Vec<Mistake>) {
+/// The keys that are set, with their places.
+fn check(place: &str, text: &str, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, String> {
     let table = match DeTable::parse(text) {
         Ok(table) => table,
         Err(error) => {
@@ -40,20 +55,22 @@ fn check(place: &str, text: &str, mistakes: &mut Vec<Mistake>) {
             let shown = text.lines().nth(line - 1).unwrap_or_default().trim();
             let reason = format!("column {column} of {shown:?}: {}", error.message());
             mistakes.push(Mistake { place: format!("{place}:{line}"), reason });
-            return;
+            return BTreeMap::new();
         }
     };
-    let mut check = Check { text, found: Vec::new() };
+    let mut check = Check { text, found: Vec::new(), set: Vec::new() };
     check.table("", "", table.get_ref());
     check.found.sort_by_key(|(line, _)| *line);
     let found = check.found.into_iter();
     mistakes.extend(found.map(|(line, reason)| Mistake { place: format!("{place}:{line}"), reason }));
+    check.set.into_iter().map(|(shown, line)| (shown, format!("file {place}:{line}"))).collect()
 }
 
 /// A walk over a file's keys; `path` is the key's in the table of keys, `shown` as a person counts.
 struct Check<'a> {
     text: &'a str,
     found: Vec<(usize, String)>,
+    set: Vec<(String, usize)>,
 }
 
 impl Check<'_> {
@@ -70,9 +87,10 @@ impl Check<'_> {
             if let Err(reason) = kind.check(&raw) {
                 self.mistake(start, told(&kind, shown, &raw, &reason));
             }
+            self.set.push((shown.to_owned(), line_and_column(self.text, start).0));
             return;
         }
-        if !keys::is_section(path) {
+        if keys::first_beneath(path).is_none() {
             self.mistake(start, keys::unknown(path, shown));
         } else if path == "topics" {
             match value.get_ref().as_array() {

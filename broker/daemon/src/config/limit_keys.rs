@@ -1,126 +1,83 @@
-//! The keys of `[limits]` and the heartbeat: what each takes, and which bound it sets.
+//! The keys of `[limits]`: what each takes, what it is, and which bound it sets.
 
 use std::ops::RangeInclusive;
 
-use fanfare_core::Limits;
-
-use super::keys::Key;
-use super::value::Kind;
-
-/// A key that sets one bound.
-pub(super) struct LimitKey {
-    /// The key.
-    pub(super) key: Key,
-    /// Puts the number in its place; it lies in the key's range, and so fits.
-    pub(super) set: fn(&mut Limits, u64),
-}
+use super::keys::{Key, number};
+use super::value::Kind::{Count, Duration, Size};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
-const SECOND: u64 = 1_000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(super) const SECOND: u64 = 1_000;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 
 /// How long a network peer may take: long enough to answer at all, short enough to be a bound.
-const PATIENCE: RangeInclusive<u64> = 100..=10 * MINUTE;
+pub(super) const PATIENCE: RangeInclusive<u64> = 100..=10 * MINUTE;
 
 /// Every bound that can be set.
-pub(super) const LIMITS: &[LimitKey] = &[
-    duration("heartbeat", PATIENCE, |limits, n| limits.heartbeat_ms = n),
-    size("limits.frame_bytes", KIB..=16 * MIB, |limits, n| limits.frame_bytes = n as usize),
-    count("limits.fragments", 1..=65_536, |limits, n| limits.fragments = n as u32),
-    duration("limits.partial_frame", PATIENCE, |limits, n| limits.partial_frame_ms = n),
-    duration("limits.handshake", PATIENCE, |limits, n| limits.handshake_ms = n),
-    size("limits.handshake_bytes", 8 * KIB..=MIB, |limits, n| limits.handshake_bytes = n as usize),
-    duration("limits.idle", PATIENCE, |limits, n| limits.idle_ms = n),
-    count("limits.requests_per_s", 1..=10_000_000, |limits, n| limits.requests_per_s = n as u32),
-    count("limits.control_frames_per_s", 1..=1_000_000, |limits, n| limits.control_frames_per_s = n as u32),
-    count("limits.bad_frames", 1..=1_000_000, |limits, n| limits.bad_frames = n as u32),
-    count("limits.subscriptions", 1..=1_000_000, |limits, n| limits.subscriptions = n as usize),
-    count("limits.filters", 1..=100_000_000, |limits, n| limits.filters = n as usize),
-    count("limits.topics", 1..=100_000_000, |limits, n| limits.topics = n as usize),
-    size("limits.outbox_bytes", 4 * KIB..=GIB, |limits, n| limits.outbox_bytes = n as usize),
-    count("limits.outbox_items", 16..=10_000_000, |limits, n| limits.outbox_items = n as usize),
-    size("limits.inbox_bytes", 4 * KIB..=16 * GIB, |limits, n| limits.inbox_bytes = n as usize),
-    size("limits.history_bytes", 4 * KIB..=1024 * GIB, |limits, n| limits.history_bytes = n as usize),
-    count("limits.history_frames", 1..=100_000, |limits, n| limits.history_frames = n as u32),
-    count("limits.last_messages", 1..=1_000_000, |limits, n| limits.last_messages = n as usize),
-    duration("limits.publish_wait", 0..=MINUTE, |limits, n| limits.publish_wait_ms = n),
-    count("limits.waiting_publishes", 1..=10_000_000, |limits, n| limits.waiting_publishes = n as usize),
-    count("limits.session_waiting_publishes", 1..=100_000, |limits, n| {
-        limits.session_waiting_publishes = n as usize;
-    }),
-    count("limits.idempotency_keys", 1..=100_000_000, |limits, n| limits.idempotency_keys = n as usize),
-    duration("limits.idempotency", SECOND..=7 * DAY, |limits, n| limits.idempotency_ms = n),
-    count("limits.batch_items", 1..=100_000, |limits, n| limits.batch_items = n as usize),
-    size("limits.batch_bytes", KIB..=256 * MIB, |limits, n| limits.batch_bytes = n as usize),
-    count("limits.sessions_per_address", 1..=10_000_000, |limits, n| {
-        limits.sessions_per_address = n as usize
-    }),
-    count("limits.connections", 1..=10_000_000, |limits, n| limits.connections = n as usize),
-    duration("limits.numbering_ttl", SECOND..=365 * DAY, |limits, n| limits.numbering_ttl_ms = n),
-    count("limits.holes", 1..=100_000, |limits, n| limits.holes = n as usize),
-    duration("limits.poll_wait", 0..=10 * MINUTE, |limits, n| limits.poll_wait_ms = n),
+pub(super) const LIMITS: &[Key] = &[
+    number!("limits.connections", limits.connections: usize, Count(1..=10_000_000),
+        "The most open connections, of all kinds; one more is answered with 503."),
+    number!("limits.sessions_per_address", limits.sessions_per_address: usize, Count(1..=10_000_000),
+        "The most sessions from one network address. Behind a proxy all clients share the proxy's."),
+    number!("limits.handshake", limits.handshake_ms: u64, Duration(PATIENCE),
+        "How long the first request of a connection may take to arrive."),
+    number!("limits.handshake_bytes", limits.handshake_bytes: usize, Size(8 * KIB..=MIB),
+        "The longest request head."),
+    number!("limits.idle", limits.idle_ms: u64, Duration(PATIENCE),
+        "How long a connection may be idle between two requests. A load balancer in front should give up sooner."),
+    number!("limits.frame_bytes", limits.frame_bytes: usize, Size(KIB..=16 * MIB),
+        "The longest frame of a client, the longest body of a publish, and the most data in one message."),
+    number!("limits.fragments", limits.fragments: u32, Count(1..=65_536),
+        "The most fragments of one WebSocket message."),
+    number!("limits.partial_frame", limits.partial_frame_ms: u64, Duration(PATIENCE),
+        "How long a frame or a request body that has begun may take to arrive whole."),
+    number!("limits.requests_per_s", limits.requests_per_s: u32, Count(1..=10_000_000),
+        "The most requests of one session in a second; one more is refused with the time to try again."),
+    number!("limits.control_frames_per_s", limits.control_frames_per_s: u32, Count(1..=1_000_000),
+        "The most WebSocket pings and pongs of one session in a second; one more closes it."),
+    number!("limits.bad_frames", limits.bad_frames: u32, Count(1..=1_000_000),
+        "The unreadable frame that closes its session; those before it are answered with an error."),
+    number!("limits.batch_items", limits.batch_items: usize, Count(1..=100_000),
+        "The most items of one batch."),
+    number!("limits.batch_bytes", limits.batch_bytes: usize, Size(KIB..=256 * MIB),
+        "The longest body of a batch; at least frame_bytes."),
+    number!("limits.subscriptions", limits.subscriptions: usize, Count(1..=1_000_000),
+        "The most subscriptions of one session."),
+    number!("limits.filters", limits.filters: usize, Count(1..=100_000_000),
+        "The most subscriptions of all sessions together."),
+    number!("limits.outbox_bytes", limits.outbox_bytes: usize, Size(4 * KIB..=GIB),
+        "The most bytes that wait for one session; at it on_slow decides. At least twice frame_bytes."),
+    number!("limits.outbox_items", limits.outbox_items: usize, Count(16..=10_000_000),
+        "The most frames that wait for one session; at it on_slow decides."),
+    number!("limits.inbox_bytes", limits.inbox_bytes: usize, Size(4 * KIB..=16 * GIB),
+        "The most bytes that wait for one worker; at it publishes wait. At least twice frame_bytes."),
+    number!("limits.publish_wait", limits.publish_wait_ms: u64, Duration(0..=MINUTE),
+        "How long a publish waits for room before it is refused with 503."),
+    number!("limits.waiting_publishes", limits.waiting_publishes: usize, Count(1..=10_000_000),
+        "The most publishes that wait for room at once; one more is refused at once."),
+    number!("limits.session_waiting_publishes", limits.session_waiting_publishes: usize, Count(1..=100_000),
+        "The most publishes of one session that wait at once; until one is done the session is not read."),
+    number!("limits.topics", limits.topics: usize, Count(1..=100_000_000),
+        "The most topics remembered at once. At it the longest idle without history makes room; if there is none, a \
+         new topic is refused."),
+    number!("limits.numbering_ttl", limits.numbering_ttl_ms: u64, Duration(SECOND..=365 * DAY),
+        "How long an idle topic without history is remembered. Who resumes it from before is told a gap."),
+    number!("limits.history_bytes", limits.history_bytes: usize, Size(4 * KIB..=1024 * GIB),
+        "The most bytes that the histories of all topics hold together; beyond, the oldest goes. At least twice \
+         frame_bytes."),
+    number!("limits.idempotency_keys", limits.idempotency_keys: usize, Count(1..=100_000_000),
+        "The most idempotency keys remembered at once; at it a publish with a new key is refused with 503."),
+    number!("limits.idempotency", limits.idempotency_ms: u64, Duration(SECOND..=7 * DAY),
+        "How long an idempotency key is remembered: the time in which a publish may be retried."),
+    number!("limits.history_frames", limits.history_frames: u32, Count(1..=100_000),
+        "The most frames of one history answer."),
+    number!("limits.last_messages", limits.last_messages: usize, Count(1..=1_000_000),
+        "The most messages that one subscription is brought by last."),
+    number!("limits.holes", limits.holes: usize, Count(1..=100_000),
+        "The most topics with missing messages that a resume tells one by one; above it one gap stands for all."),
+    number!("limits.poll_wait", limits.poll_wait_ms: u64, Duration(0..=10 * MINUTE),
+        "The longest that a history request may wait for a message."),
 ];
-
-const fn count(path: &'static str, range: RangeInclusive<u64>, set: fn(&mut Limits, u64)) -> LimitKey {
-    LimitKey { key: Key { path, kind: Kind::Count(range) }, set }
-}
-
-const fn size(path: &'static str, range: RangeInclusive<u64>, set: fn(&mut Limits, u64)) -> LimitKey {
-    LimitKey { key: Key { path, kind: Kind::Size(range) }, set }
-}
-
-const fn duration(path: &'static str, range: RangeInclusive<u64>, set: fn(&mut Limits, u64)) -> LimitKey {
-    LimitKey { key: Key { path, kind: Kind::Duration(range) }, set }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The fields of [`Limits`] with their values, as they print.
-    fn fields(limits: &Limits) -> Vec<(String, String)> {
-        let printed = format!("{limits:?}");
-        let inside = printed.trim_start_matches("Limits {").trim_end_matches('}');
-        let pairs = inside.split(',').filter_map(|field| field.trim().split_once(": "));
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    }
-
-    /// The key's own name, with the unit that its field has.
-    fn field_name(limit: &LimitKey) -> String {
-        let name = limit.key.path.trim_start_matches("limits.");
-        if matches!(limit.key.kind, Kind::Duration(_)) { format!("{name}_ms") } else { name.to_owned() }
-    }
-
-    #[test]
-    fn every_bound_has_a_key_and_every_key_sets_the_bound_of_its_name() {
-        let default = fields(&Limits::default());
-        let mut keyed: Vec<String> = LIMITS.iter().map(field_name).collect();
-        let mut named: Vec<String> = default.iter().map(|(name, _)| name.clone()).collect();
-        keyed.sort();
-        named.sort();
-        assert_eq!(keyed, named);
-        for limit in LIMITS {
-            let mut limits = Limits::default();
-            (limit.set)(&mut limits, 31);
-            let changed: Vec<(String, String)> =
-                fields(&limits).into_iter().filter(|field| !default.contains(field)).collect();
-            assert_eq!(changed, [(field_name(limit), "31".to_owned())]);
-        }
-    }
-
-    #[test]
-    fn every_default_lies_in_its_range() {
-        let default = fields(&Limits::default());
-        for limit in LIMITS {
-            let (Kind::Count(range) | Kind::Size(range) | Kind::Duration(range)) = &limit.key.kind else {
-                panic!("{} is no number", limit.key.path);
-            };
-            let (_, value) = default.iter().find(|(name, _)| *name == field_name(limit)).unwrap();
-            assert!(range.contains(&value.parse().unwrap()), "{}", limit.key.path);
-        }
-    }
-}

@@ -1,74 +1,43 @@
 //! From the configuration as written to the one as meant: defaults filled in, bounds held against each other.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use fanfare_core::{HistoryRule, Limits, TopicRule, TopicRules};
-use fanfare_protocol::OnSlow;
+use fanfare_core::{Limits, TopicRule, TopicRules};
 
-use super::limit_keys::LIMITS;
+use super::Settings;
+use super::keys::{self, Kept};
 use super::mistake::{ConfigError, Mistake};
 use super::origin::parse_origin;
 use super::value::{Raw, parse_address, parse_filter, parse_on_slow, show_size};
-use super::written::{DrainWritten, TopicWritten, Written};
-use super::{Drain, Settings, keys};
-
-/// Where the broker listens when it is told nothing.
-const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8900);
+use super::written::{TopicWritten, Written};
 
 impl Written {
-    /// The settings meant.
-    pub(super) fn settle(self) -> Result<Settings, ConfigError> {
-        let limits = self.limits()?;
-        let drain = self.drain.settle()?;
-        let listen = match &self.listen {
-            Some(written) => parse_address(written).map_err(|reason| wrong("listen", written, &reason))?,
-            None => SocketAddr::from(LISTEN),
-        };
-        let origins = self.origins.unwrap_or_default();
-        let origins = origins
-            .iter()
-            .map(|origin| parse_origin(origin).map_err(|reason| wrong("origins", origin, &reason)))
-            .collect::<Result<Vec<String>, ConfigError>>()?;
-        let rules = self.topics.into_iter().map(TopicWritten::settle).collect::<Result<Vec<_>, _>>()?;
-        let insecure = self.insecure.unwrap_or(false);
-        let mistakes: Vec<Mistake> =
-            exposed(listen, insecure).into_iter().chain(too_small(&limits)).collect();
-        if !mistakes.is_empty() {
-            return Err(ConfigError { mistakes });
-        }
-        let workers = self.workers.unwrap_or(0);
-        Ok(Settings { listen, workers, origins, insecure, rules: TopicRules::new(rules), limits, drain })
-    }
-
-    fn limits(&self) -> Result<Limits, ConfigError> {
-        let mut limits = Limits::default();
-        for limit in LIMITS {
-            let path = limit.key.path;
-            let written = match path.strip_prefix("limits.") {
-                Some(name) => self.limits.get(name),
-                None => self.heartbeat.as_ref(),
-            };
-            let Some(written) = written else { continue };
-            let number = limit.key.kind.number(written).map_err(|reason| wrong(path, written, &reason))?;
-            (limit.set)(&mut limits, number);
-        }
-        Ok(limits)
-    }
-}
-
-impl DrainWritten {
-    fn settle(&self) -> Result<Drain, ConfigError> {
-        let mut drain = Drain::default();
-        for (path, written, meant) in [
-            ("drain.delay", &self.delay, &mut drain.delay_ms),
-            ("drain.spread", &self.spread, &mut drain.spread_ms),
-            ("drain.reconnect", &self.reconnect, &mut drain.reconnect_ms),
-        ] {
-            if let Some(written) = written {
-                *meant = number(path, written)?;
+    /// The settings meant, and the rules for topics in them.
+    pub(super) fn settle(self) -> Result<(Settings, Vec<TopicRule>), ConfigError> {
+        let mut settings = Settings::default();
+        for key in keys::all() {
+            let Kept::Number { set, .. } = key.kept else { continue };
+            if let Some(written) = self.number(key.path) {
+                set(&mut settings, number(key.path, written)?);
             }
         }
-        Ok(drain)
+        if let Some(written) = &self.listen {
+            settings.listen = parse_address(written).map_err(|reason| wrong("listen", written, &reason))?;
+        }
+        for origin in &self.origins.unwrap_or_default() {
+            let parsed = parse_origin(origin).map_err(|reason| wrong("origins", origin, &reason))?;
+            settings.origins.push(parsed);
+        }
+        if let Some(insecure) = self.insecure {
+            settings.insecure = insecure;
+        }
+        let rules = self.topics.into_iter().map(TopicWritten::settle).collect::<Result<Vec<_>, _>>()?;
+        settings.rules = TopicRules::new(rules.clone());
+        let mistakes: Vec<Mistake> = exposed(settings.listen, settings.insecure)
+            .into_iter()
+            .chain(too_small(&settings.limits))
+            .collect();
+        if mistakes.is_empty() { Ok((settings, rules)) } else { Err(ConfigError { mistakes }) }
     }
 }
 
@@ -76,13 +45,10 @@ impl TopicWritten {
     fn settle(self) -> Result<TopicRule, ConfigError> {
         let filter =
             parse_filter(&self.filter).map_err(|reason| wrong("topics.filter", &self.filter, &reason))?;
-        let on_slow = match &self.on_slow {
-            Some(written) => {
-                parse_on_slow(written).map_err(|reason| wrong("topics.on_slow", written, &reason))?
-            }
-            None => OnSlow::Disconnect,
-        };
-        let mut history = HistoryRule::default();
+        let (mut history, mut on_slow) = TopicRules::default().rule_for(filter.as_str());
+        if let Some(written) = &self.on_slow {
+            on_slow = parse_on_slow(written).map_err(|reason| wrong("topics.on_slow", written, &reason))?;
+        }
         if let Some(count) = self.history.count {
             history.count = count;
         }

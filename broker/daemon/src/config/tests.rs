@@ -9,10 +9,10 @@ use super::*;
 use crate::cli::{Arguments, Command};
 
 /// A directory of its own for one test, gone at its end.
-struct Dir(PathBuf);
+pub(super) struct Dir(PathBuf);
 
 impl Dir {
-    fn new(files: &[(&str, &str)]) -> Dir {
+    pub(super) fn new(files: &[(&str, &str)]) -> Dir {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("fanfare-config-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
@@ -23,11 +23,16 @@ impl Dir {
         Dir(dir)
     }
 
-    fn load(&self, environment: &[(&str, &str)], line: &str) -> Result<Settings, String> {
+    pub(super) fn effective(&self, environment: &[(&str, &str)], line: &str) -> Result<Effective, String> {
         let words = ["fanfare"].into_iter().chain(line.split_whitespace());
-        let Command::Serve(flags) = Arguments::try_parse_from(words).unwrap().into_command();
+        let command = Arguments::try_parse_from(words).unwrap().into_command();
+        let Command::Serve(flags) = command else { panic!("{command:?}") };
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::load(&flags, environment, &self.0).map_err(|error| error.to_string())
+        Effective::load(&flags, environment, &self.0).map_err(|error| error.to_string())
+    }
+
+    fn load(&self, environment: &[(&str, &str)], line: &str) -> Result<Settings, String> {
+        self.effective(environment, line).map(|effective| effective.settings)
     }
 }
 
@@ -188,6 +193,7 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
         "fanfare.toml:1: listen = \":8900\" is no address and port such as 127.0.0.1:8900 or [::]:8900",
     ),
     ("workers = -1", "fanfare.toml:1: workers = -1 is below the minimum, 0"),
+    ("workers = 65", "fanfare.toml:1: workers = 65 is above the maximum, 64"),
     ("workers = 1.5", "fanfare.toml:1: workers = 1.5 is no whole number"),
     ("workers = \"4\"", "fanfare.toml:1: workers = \"4\" is no whole number"),
     (
@@ -256,7 +262,12 @@ fn a_mistake_in_a_variable_is_told_with_its_name() {
         (
             "FANFARE__LIMITS",
             "1",
-            "FANFARE__LIMITS: limits is a section: set its keys, such as FANFARE__LIMITS__FRAME_BYTES",
+            "FANFARE__LIMITS: limits is a section: set its keys, such as FANFARE__LIMITS__CONNECTIONS",
+        ),
+        (
+            "FANFARE__DRAIN",
+            "1s",
+            "FANFARE__DRAIN: drain is a section: set its keys, such as FANFARE__DRAIN__DELAY",
         ),
         (
             "FANFARE__TOPICS__0__FILTER",
@@ -304,8 +315,8 @@ fn bounds_are_held_against_each_other() {
     let error = load("[limits]\nframe_bytes = \"1MiB\"\nbatch_bytes = \"512KiB\"", &[], "").unwrap_err();
     assert_eq!(
         error,
-        "the configuration has 2 mistakes\n  limits.outbox_bytes: 1MiB is too small: it must be at least twice \
-         limits.frame_bytes, which is 1MiB\n  limits.batch_bytes: 512KiB is too small: it must be at least \
+        "the configuration has 2 mistakes\n  limits.outbox_bytes (default): 1MiB is too small: it must be at \
+         least twice limits.frame_bytes, which is 1MiB\n  limits.batch_bytes (file fanfare.toml:3): 512KiB is too small: it must be at least \
          limits.frame_bytes, which is 1MiB"
     );
 }
@@ -325,7 +336,7 @@ fn beyond_loopback_the_broker_needs_consent() {
     }
     assert_eq!(
         load("", &[], "--listen 0.0.0.0:80").unwrap_err(),
-        "listen: 0.0.0.0:80 is reached from other machines, and this version has no keys yet: pass --insecure (or \
+        "listen (flag --listen): 0.0.0.0:80 is reached from other machines, and this version has no keys yet: pass --insecure (or \
          set insecure = true) if everybody who reaches 0.0.0.0:80 may publish and subscribe, or listen on \
          127.0.0.1:80"
     );

@@ -4,13 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
-use std::time::Duration;
 
 use bytesize::ByteSize;
 use fanfare_protocol::{Filter, OnSlow};
 use serde::Deserialize;
+use toml::Value;
 
 use super::origin::parse_origin;
+
+const KIB: u64 = 1024;
 
 /// What a key takes.
 #[derive(Debug, Clone)]
@@ -98,11 +100,11 @@ impl Kind {
         }
     }
 
-    /// A number of this kind as a person writes it.
+    /// A number of this kind as a person reads it.
     pub(super) fn show(&self, number: u64) -> String {
         match self {
             Kind::Size(_) => show_size(number),
-            Kind::Duration(_) => humantime::format_duration(Duration::from_millis(number)).to_string(),
+            Kind::Duration(_) => show_duration(number),
             Kind::Count(_)
             | Kind::Address
             | Kind::Switch
@@ -110,6 +112,38 @@ impl Kind {
             | Kind::Filter
             | Kind::OnSlow
             | Kind::NotServed(_) => number.to_string(),
+        }
+    }
+
+    /// A number of this kind as it stands in a file.
+    pub(super) fn write(&self, number: u64) -> Value {
+        let plain = Value::Integer(i64::try_from(number).expect("every range ends far below"));
+        match self {
+            Kind::Size(_) if number >= KIB && number.is_multiple_of(KIB) => show_size(number).into(),
+            Kind::Duration(_) => show_duration(number).into(),
+            Kind::Size(_)
+            | Kind::Count(_)
+            | Kind::Address
+            | Kind::Switch
+            | Kind::Origins
+            | Kind::Filter
+            | Kind::OnSlow
+            | Kind::NotServed(_) => plain,
+        }
+    }
+
+    /// The least and the most, if it is a number.
+    pub(super) fn bounds(&self) -> Option<String> {
+        match self {
+            Kind::Count(range) | Kind::Size(range) | Kind::Duration(range) => {
+                Some(format!("{} to {}", self.show(*range.start()), self.show(*range.end())))
+            }
+            Kind::Address
+            | Kind::Switch
+            | Kind::Origins
+            | Kind::Filter
+            | Kind::OnSlow
+            | Kind::NotServed(_) => None,
         }
     }
 
@@ -161,12 +195,10 @@ pub(super) fn parse_filter(written: &str) -> Result<Filter, String> {
 
 /// The policy that `written` names.
 pub(super) fn parse_on_slow(written: &str) -> Result<OnSlow, String> {
-    match written {
-        "disconnect" => Ok(OnSlow::Disconnect),
-        "drop" => Ok(OnSlow::Drop),
-        "latest" => Ok(OnSlow::Latest),
-        _ => Err("is none of \"disconnect\", \"drop\" and \"latest\"".to_owned()),
-    }
+    OnSlow::parse(written).ok_or_else(|| {
+        let [first, second, third] = OnSlow::ALL.map(OnSlow::as_str);
+        format!("is none of {first:?}, {second:?} and {third:?}")
+    })
 }
 
 fn text(raw: &Raw) -> Result<&str, String> {
@@ -209,9 +241,55 @@ fn milliseconds(raw: &Raw) -> Result<i128, String> {
 
 /// A number of bytes in the largest unit that leaves no rest.
 pub(super) fn show_size(bytes: u64) -> String {
-    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let units = [(KIB * KIB * KIB, "GiB"), (KIB * KIB, "MiB"), (KIB, "KiB")];
     match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", bytes / unit),
         None => format!("{bytes} bytes"),
+    }
+}
+
+/// A number of milliseconds in as few units as it takes, the largest first.
+pub(super) fn show_duration(ms: u64) -> String {
+    let units = [(24 * 3_600_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let mut rest = ms;
+    let mut parts = Vec::new();
+    for (unit, name) in units {
+        if rest >= unit {
+            parts.push(format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        let size = || Kind::Size(0..=u64::MAX);
+        let duration = || Kind::Duration(0..=u64::MAX);
+        for (kind, number, written) in [
+            (Kind::Count(0..=u64::MAX), 65_536, "65536"),
+            (size(), 0, "0"),
+            (size(), 1_000, "1000"),
+            (size(), 1_024, "\"1KiB\""),
+            (size(), 1_025, "1025"),
+            (size(), 1_536 * 1_024, "\"1536KiB\""),
+            (size(), 3 << 40, "\"3072GiB\""),
+            (duration(), 0, "\"0s\""),
+            (duration(), 1, "\"1ms\""),
+            (duration(), 75_000, "\"1m 15s\""),
+            (duration(), 60_000, "\"1m\""),
+            (duration(), 365 * 24 * 3_600_000, "\"365d\""),
+            (duration(), 90_061_001, "\"1d 1h 1m 1s 1ms\""),
+        ] {
+            let value = kind.write(number);
+            assert_eq!(value.to_string(), written);
+            let text = || Raw::Text(value.as_str().unwrap().to_owned());
+            let raw = value.as_integer().map_or_else(text, Raw::Integer);
+            assert_eq!(kind.number(&raw), Ok(number));
+        }
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Written {
     /// The address to listen on.
     pub(super) listen: Option<String>,
     /// The number of workers.
-    pub(super) workers: Option<usize>,
+    pub(super) workers: Option<Raw>,
     /// The time between two pings.
     pub(super) heartbeat: Option<Raw>,
     /// The web origins served.
@@ -26,21 +26,22 @@ pub(super) struct Written {
     /// The bounds by name.
     #[serde(default)]
     pub(super) limits: BTreeMap<String, Raw>,
-    /// How the broker takes its leave.
+    /// The goodbye's numbers by name.
     #[serde(default)]
-    pub(super) drain: DrainWritten,
+    pub(super) drain: BTreeMap<String, Raw>,
 }
 
-/// The `drain` section.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DrainWritten {
-    /// The time before the first goodbye.
-    pub(super) delay: Option<Raw>,
-    /// The time from the first goodbye to the last.
-    pub(super) spread: Option<Raw>,
-    /// The longest wait that a goodbye asks for.
-    pub(super) reconnect: Option<Raw>,
+impl Written {
+    /// What is written for the number at `path`.
+    pub(super) fn number(&self, path: &str) -> Option<&Raw> {
+        match path.split_once('.') {
+            Some(("limits", name)) => self.limits.get(name),
+            Some(("drain", name)) => self.drain.get(name),
+            Some(_) => None,
+            None if path == "workers" => self.workers.as_ref(),
+            None => self.heartbeat.as_ref(),
+        }
+    }
 }
 
 /// One `[[topics]]`.

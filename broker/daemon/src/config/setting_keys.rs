@@ -1,0 +1,105 @@
+//! The keys beside the limits: those of no section, `[drain]`, and those of each `[[topics]]`.
+
+use std::ops::RangeInclusive;
+
+use fanfare_core::WORKERS_MAX;
+use toml::Value;
+
+use super::keys::{Kept, Key, number};
+use super::limit_keys::{DAY, HOUR, PATIENCE, SECOND};
+use super::value::{Kind, show_duration};
+
+/// The keys of no section.
+pub(super) const PLAIN: &[Key] = &[
+    Key {
+        path: "listen",
+        kind: Kind::Address,
+        about: "Address and port to listen on; also --listen. Beyond this machine it needs insecure.",
+        kept: Kept::Setting(|settings| settings.listen.to_string().into()),
+    },
+    number!(
+        "workers",
+        workers: usize,
+        Kind::Count(0..=WORKERS_MAX as u64),
+        "Threads that serve connections, 0 for one on each core; also --workers."
+    ),
+    number!(
+        "heartbeat",
+        limits.heartbeat_ms: u64,
+        Kind::Duration(PATIENCE),
+        "Time between two pings. A session that is silent for twice that is closed."
+    ),
+    Key {
+        path: "origins",
+        kind: Kind::Origins,
+        about: "Web origins that may call besides the broker's own page, as in [\"https://app.example\"]: scheme, host \
+                and port, each written out, no wildcards.",
+        kept: Kept::Setting(|settings| settings.origins.clone().into()),
+    },
+    Key {
+        path: "insecure",
+        kind: Kind::Switch,
+        about: "Consent to listen beyond this machine although everybody who reaches the broker may publish and \
+                subscribe; also --insecure.",
+        kept: Kept::Setting(|settings| settings.insecure.into()),
+    },
+];
+
+/// How long a part of the goodbye may take.
+const GOODBYE: RangeInclusive<u64> = 0..=HOUR;
+
+/// The keys of `[drain]`.
+pub(super) const DRAIN: &[Key] = &[
+    number!(
+        "drain.delay",
+        drain.delay_ms: u64,
+        Kind::Duration(GOODBYE),
+        "After SIGTERM: how long requests and open sessions are served on, with /readyz red so that a load balancer \
+         turns away, before the first session is told goodbye."
+    ),
+    number!(
+        "drain.spread",
+        drain.spread_ms: u64,
+        Kind::Duration(GOODBYE),
+        "Over how long sessions are closed, in paced batches, so that they do not all come back at once."
+    ),
+    number!(
+        "drain.reconnect",
+        drain.reconnect_ms: u64,
+        Kind::Duration(GOODBYE),
+        "Each goodbye tells its client to come back after a random time up to this."
+    ),
+];
+
+/// The bounds of a topic's history age.
+const AGE: RangeInclusive<u64> = SECOND..=365 * DAY;
+
+/// The keys of each `[[topics]]`.
+pub(super) const TOPICS: &[Key] = &[
+    Key {
+        path: "topics.filter",
+        kind: Kind::Filter,
+        about: "The topics that the rule is for: a name such as orders.eu, or one with wildcards, where * is one segment \
+                and > one or more at the end.",
+        kept: Kept::Topic(|rule| rule.filter.as_str().into()),
+    },
+    Key {
+        path: "topics.history.count",
+        kind: Kind::Count(0..=1_000_000),
+        about: "How many messages of each topic are kept, the newest; 0 keeps none.",
+        kept: Kept::Topic(|rule| Value::Integer(rule.history.count as i64)),
+    },
+    Key {
+        path: "topics.history.age",
+        kind: Kind::Duration(AGE),
+        about: "How long a message is kept at most.",
+        kept: Kept::Topic(|rule| show_duration(rule.history.age_ms).into()),
+    },
+    Key {
+        path: "topics.on_slow",
+        kind: Kind::OnSlow,
+        about: "What happens to a subscriber that can't keep up: \"disconnect\" it and let it resume, \"drop\" the \
+                oldest and tell a gap, or keep only the \"latest\" of each topic.",
+        kept: Kept::Topic(|rule| rule.on_slow.as_str().into()),
+    },
+];
