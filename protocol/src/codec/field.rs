@@ -65,7 +65,7 @@ pub(super) fn map<'a>(
 ) -> Result<(), RequestError> {
     let Some(element) = element.filter(|element| !element.is_null()) else { return Ok(()) };
     if !element.is_map() {
-        return Err(wrong(name, element, "no map"));
+        return Err(wrong(name, element, "no object"));
     }
     let mut result = Ok(());
     let whole = element.entries(|key, value| {

@@ -93,7 +93,7 @@ pub fn decode_batch(body: &[u8], items_max: usize) -> Result<Vec<BatchItem>, Req
 
 fn decode_item(item: Element<'_>) -> BatchItem {
     if !item.is_map() {
-        return Err(field::wrong("item", item, "no map"));
+        return Err(field::wrong("item", item, "no object"));
     }
     let (mut topic, mut data, mut options) = (None, None, PublishOptions::default());
     field::map("item", Some(item), |key, value| match key {
