@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -196,11 +196,16 @@ impl Broker {
         }
     }
 
-    /// A figure by its name, labels included.
+    /// A figure by its name: with labels, or the sum over all of them; 0 if none was counted yet.
     pub async fn metric(&self, name: &str) -> f64 {
         let answer = self.get("/metrics").await;
-        let value = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.unwrap_or_else(|| panic!("there is no figure {name}")).parse().expect("a figure is a number")
+        let of = |line: &str| {
+            let (labelled, value) = line.rsplit_once(' ')?;
+            let unlabelled = labelled.split('{').next()?;
+            (labelled == name || unlabelled == name)
+                .then(|| value.parse::<f64>().expect("a figure is a number"))
+        };
+        answer.text().lines().filter_map(of).sum()
     }
 
     /// Waits until a figure is what it should be.
@@ -226,16 +231,21 @@ impl Broker {
         self.log.wait_for(what, find).unwrap_or_else(|| panic!("{what}: never logged"))
     }
 
-    /// Sends a signal such as `TERM` and waits for the end.
-    pub fn end_by(mut self, signal: &str) -> Ended {
+    /// Sends a signal such as `TERM`.
+    pub fn signal(&self, signal: &str) {
         let status = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status();
         assert!(status.is_ok_and(|status| status.success()), "the signal is sent");
+    }
+
+    /// Waits for the end.
+    pub fn ended(mut self) -> Ended {
         ended(&mut self.child, &self.log)
     }
 
-    /// The working folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Sends a signal and waits for the end.
+    pub fn end_by(self, signal: &str) -> Ended {
+        self.signal(signal);
+        self.ended()
     }
 }
 

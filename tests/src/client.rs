@@ -66,7 +66,9 @@ impl Client {
     pub async fn next_bytes(&mut self) -> Vec<u8> {
         match self.socket.next().await {
             Heard::Message(bytes) => bytes,
-            other => panic!("a frame was expected, not {other:?}"),
+            other @ (Heard::Ping(_) | Heard::Pong(_) | Heard::Close(..) | Heard::End) => {
+                panic!("a frame was expected, not {other:?}")
+            }
         }
     }
 

@@ -20,7 +20,7 @@ pub use client::Client;
 pub use http::{Answer, Ask, read_answer};
 pub use log::Ended;
 pub use socket::{BINARY, CLOSE, CONTINUATION, FIN, Heard, PING, PONG, Socket, TEXT, frame, handshake};
-pub use tour::tour_of;
+pub use tour::{Step, blocks_of, tour_of};
 pub use value::{message_pack, value_of};
 pub use vectors::{hex, vectors};
 pub use watchdog::{WATCHDOG, within};

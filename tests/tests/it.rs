@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod it {
+    mod backpressure;
     mod command_line;
     mod data;
     mod description;
@@ -15,6 +16,9 @@ mod it {
     mod origins;
     mod page;
     mod publish;
+    mod races;
+    mod readme;
     mod resume;
     mod slow;
+    mod stop;
 }

@@ -107,7 +107,9 @@ fn check(description: &Value, schema: &Value, value: &Value) -> Result<(), Strin
     }
     if let Some(properties) = schema["properties"].as_object() {
         for (key, value) in keys.into_iter().flatten() {
-            let Some(property) = properties.get(key) else { return is_wrong(&format!("with {key:?} not of")) };
+            let Some(property) = properties.get(key) else {
+                return is_wrong(&format!("with {key:?} not of"));
+            };
             check(description, property, value)?;
         }
     }

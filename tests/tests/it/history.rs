@@ -197,3 +197,30 @@ async fn polls_of_one_connection_follow_each_other() {
         assert_eq!(answer["frames"][0][3], seq);
     }
 }
+
+#[tokio::test]
+async fn a_history_too_large_for_one_answer_comes_in_pages_and_closes_nobody() {
+    let broker = Broker::start().await;
+    let text = "x".repeat(60 * 1024);
+    for _ in 0..60 {
+        broker.publish("big", json!(text)).await;
+    }
+    for encoding in Encoding::ALL {
+        let mut client = broker.connect(encoding).await;
+        let newest = client.ask(json!(["history", 1, "big"])).await;
+        let frames = newest[2]["frames"].as_array().expect("frames");
+        assert!(!frames.is_empty());
+        assert_eq!(frames.last().unwrap()[2], "@60");
+        let (mut cursor, mut seqs) = (json!("@0"), Vec::new());
+        loop {
+            let page = client.ask(json!(["history", 2, "big", {"after": cursor}])).await;
+            let frames = page[2]["frames"].as_array().expect("frames").iter();
+            seqs.extend(frames.map(|frame| frame[2].as_str().unwrap().to_owned()));
+            cursor = page[2]["cursor"].clone();
+            if page[2]["more"] == false {
+                break;
+            }
+        }
+        assert_eq!(seqs, (1..=60).map(|seq| format!("@{seq}")).collect::<Vec<_>>());
+    }
+}

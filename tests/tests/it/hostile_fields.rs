@@ -21,7 +21,8 @@ enum Kind {
 
 /// Each field of each frame: the frame around it, where it stands, its name in the reason, and its kind.
 fn fields() -> Vec<(Value, &'static str, &'static str, Kind)> {
-    let (topic, filter, cursor) = (Kind::Name("bad_topic"), Kind::Name("bad_filter"), Kind::Name("bad_cursor"));
+    let (topic, filter, cursor) =
+        (Kind::Name("bad_topic"), Kind::Name("bad_filter"), Kind::Name("bad_cursor"));
     let word = Kind::Name("bad_request");
     let subscribe = json!(["subscribe", 7, "a", {}]);
     let publish = json!(["publish", 7, "a", "text", {}]);
@@ -69,7 +70,9 @@ fn wrong_values(kind: Kind) -> Vec<(Value, &'static str)> {
     }
     match kind {
         Kind::Name(code) => values.push((Value::from("..".repeat(200)), code)),
-        Kind::Number => values.extend([json!("1"), json!(1u64 << 32), json!(1e300)].map(|value| (value, "bad_request"))),
+        Kind::Number => {
+            values.extend([json!("1"), json!(1u64 << 32), json!(1e300)].map(|value| (value, "bad_request")))
+        }
         Kind::Switch | Kind::Map => values.push((json!("true"), "bad_request")),
         Kind::Text => {}
     }
@@ -86,7 +89,11 @@ async fn every_field_of_every_frame_with_every_wrong_value_is_told_by_its_name()
             for (value, code) in wrong_values(kind) {
                 client.send(with(&frame, path, value.clone())).await;
                 let error = client.next().await;
-                assert_eq!((&error[0], &error[1]), (&json!("error"), &json!(7)), "{error} to {name} {value} of {frame}");
+                assert_eq!(
+                    (&error[0], &error[1]),
+                    (&json!("error"), &json!(7)),
+                    "{error} to {name} {value} of {frame}"
+                );
                 // What is no media type, or too long for one, are told apart.
                 let told = error[2].as_str().unwrap();
                 let fits = told == code || (name == "type" && told == "too_large");
@@ -96,7 +103,7 @@ async fn every_field_of_every_frame_with_every_wrong_value_is_told_by_its_name()
             }
         }
         assert!(met > 150, "{met}");
-        assert_eq!(client.ask(json!(["connect", 8])).await[0], "error");
+        assert_eq!(client.ask(json!(["connect", 8])).await[0], "welcome");
         assert_eq!(client.ask(json!(["subscribe", 9, "a"])).await[0], "ok");
     }
     broker.assert_well().await;
@@ -122,7 +129,11 @@ async fn types_that_only_messagepack_has_are_told_by_the_name_of_the_field() {
             written.splice(start..start + 5, bytes.iter().copied());
             client.socket.send_message(&written).await;
             let error = client.next().await;
-            assert_eq!((&error[0], &error[1]), (&json!("error"), &json!(7)), "{error} to {what} as {name} of {frame}");
+            assert_eq!(
+                (&error[0], &error[1]),
+                (&json!("error"), &json!(7)),
+                "{error} to {what} as {name} of {frame}"
+            );
             let code = error[2].as_str().unwrap();
             let fits = match what {
                 "a string that is not UTF-8" if !matches!(kind, Kind::Number | Kind::Switch | Kind::Map) => {
@@ -168,7 +179,6 @@ async fn a_field_that_is_missing_is_told_and_so_is_one_too_many() {
             (json!(["connect", 4, {}, 4]), Some(4), "bad_frame", "4 elements"),
             (json!(["presence", 4, "a"]), Some(4), "unsupported", "presence"),
             (json!(["token", 4, "a"]), Some(4), "unsupported", "token"),
-            (json!(["subscribe", 4, "a", {"on_slow": "latest"}]), Some(4), "unsupported", "latest"),
             (json!(["subscribe", 4, "a", {"presence": true}]), Some(4), "unsupported", "presence"),
         ] {
             client.send(frame).await;
@@ -187,10 +197,11 @@ async fn the_tenth_unreadable_frame_closes() {
         client.send(json!(["unsubscribe", 1, "a"])).await;
         client.expect_error(Some(1), "not_subscribed", &[]).await;
     }
-    for _ in 0..10 {
+    for _ in 0..9 {
         client.socket.send_message(b"{").await;
         client.expect_error(None, "bad_frame", &[]).await;
     }
+    client.socket.send_message(b"{").await;
     client.expect_close(1008).await;
 }
 
@@ -206,10 +217,9 @@ async fn what_nests_ten_thousand_deep_is_refused() {
         json.expect_error(None, "bad_frame", &[]).await;
     }
     for deep in [&deep, &deep_maps] {
-        for frame in [
-            format!("[\"publish\",1,\"a\",{deep}]"),
-            format!("[\"publish\",1,\"a\",1,{{\"later\":{deep}}}]"),
-        ] {
+        for frame in
+            [format!("[\"publish\",1,\"a\",{deep}]"), format!("[\"publish\",1,\"a\",1,{{\"later\":{deep}}}]")]
+        {
             json.socket.send_message(frame.as_bytes()).await;
             json.expect_error(Some(1), "bad_data", &["64"]).await;
         }
@@ -284,7 +294,8 @@ async fn assert_alive(client: &mut Client) {
 fn with(frame: &Value, path: &str, value: Value) -> Value {
     let mut frame = frame.clone();
     let mut steps = path.split('/').skip(1);
-    let index: usize = steps.next().expect("a path begins with a place").parse().expect("a place is a number");
+    let index: usize =
+        steps.next().expect("a path begins with a place").parse().expect("a place is a number");
     let mut place = &mut frame[index];
     for key in steps {
         place = &mut place[key];

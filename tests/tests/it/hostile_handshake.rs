@@ -11,24 +11,26 @@ const IMPATIENT: &str = "[limits]\nhandshake = \"1s\"";
 #[tokio::test]
 async fn a_handshake_of_a_few_bytes_a_second_is_cut_at_its_limit() {
     let mut broker = Broker::with(IMPATIENT).await;
-    let bytes = handshake(Encoding::Json).bytes("localhost");
-    for begun in [0, 1, 3, 20] {
-        let mut wire = broker.wire().await;
-        wire.write(&bytes[..begun]).await.unwrap();
-        let mut beats = interval(Duration::from_millis(100));
-        let trickle = async {
-            for byte in &bytes[begun..] {
-                beats.tick().await;
-                if wire.write(&[*byte]).await.is_err() {
-                    return;
-                }
-            }
-            panic!("all {} bytes were taken", bytes.len());
-        };
-        // A reset is seen by the write after the one that meets it.
-        within("the cut", trickle).await;
-    }
+    tokio::join!(trickle(&broker, 0), trickle(&broker, 1), trickle(&broker, 3), trickle(&broker, 20));
     broker.assert_well().await;
+}
+
+/// Sends a handshake byte by byte, the first few at once, until it is cut.
+async fn trickle(broker: &Broker, at_once: usize) {
+    let bytes = handshake(Encoding::Json).bytes("localhost");
+    let mut wire = broker.wire().await;
+    wire.write(&bytes[..at_once]).await.unwrap();
+    let mut beats = interval(Duration::from_millis(100));
+    let cut = async {
+        for byte in &bytes[at_once..] {
+            beats.tick().await;
+            if wire.write(&[*byte]).await.is_err() {
+                return;
+            }
+        }
+        panic!("all {} bytes were taken", bytes.len());
+    };
+    within("the cut", cut).await;
 }
 
 #[tokio::test]
@@ -49,10 +51,17 @@ async fn who_connects_and_says_nothing_is_cut_and_meanwhile_others_are_served() 
 async fn half_a_request_and_then_silence_is_cut() {
     let mut broker = Broker::with(IMPATIENT).await;
     let whole = handshake(Encoding::Json).bytes("localhost");
-    for half in [&whole[..1], &whole[..3], &whole[..whole.len() / 2], &whole[..whole.len() - 1], b"PRI * HTTP/2.0"] {
+    let mut wires = Vec::new();
+    for half in
+        [&whole[..1], &whole[..3], &whole[..whole.len() / 2], &whole[..whole.len() - 1], b"PRI * HTTP/2.0"]
+    {
         let mut wire = broker.wire().await;
         wire.write(half).await.unwrap();
-        wire.take_rest().await;
+        wires.push(wire);
+    }
+    for wire in &mut wires {
+        let rest = wire.take_rest().await;
+        assert!(!String::from_utf8_lossy(&rest).contains(" 200 "), "{rest:?}");
     }
     broker.assert_well().await;
 }
@@ -95,7 +104,13 @@ async fn a_request_to_upgrade_that_breaks_a_rule_is_refused_with_the_reason() {
         (key, &key.repeat(2), 400, "bad_request", &["Sec-WebSocket-Key"]),
         (offer, "", 400, "bad_request", both),
         ("fanfare.v1.json", "chat, fanfare.v2.json", 400, "bad_request", both),
-        (offer, "sec-websocket-protocol: fanfare.v1.json\r\ncontent-length: 5\r\n", 400, "bad_request", &["body"]),
+        (
+            offer,
+            "sec-websocket-protocol: fanfare.v1.json\r\ncontent-length: 5\r\n",
+            400,
+            "bad_request",
+            &["body"],
+        ),
         ("fanfare.v1.json", "fanfare.v1.json, fanfare.bearer.abc", 501, "unsupported", &["token"]),
     ] {
         let request = good.replacen(from, to, 1);

@@ -4,13 +4,19 @@ use fanfare_protocol::Encoding;
 use fanfare_tests::{Ask, Broker, read_answer};
 use serde_json::json;
 
+/// The beginning of a publish; its framing is to follow.
+const HEAD: &str = "POST /v1/topics/a HTTP/1.1\r\nhost: localhost\r\n";
+/// A publish that must not be taken for one where it stands.
+const SMUGGLED: &str = "POST /v1/topics/smuggled HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n1";
+
 #[tokio::test]
 async fn a_body_over_its_limit_is_refused_whether_its_length_is_declared_or_not() {
     let mut broker = Broker::start().await;
     for (target, limit, name) in
         [("/v1/topics/a", 65_536, "limits.frame_bytes"), ("/v1/publish", 1_048_576, "limits.batch_bytes")]
     {
-        let declared = format!("POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", limit + 1);
+        let declared =
+            format!("POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", limit + 1);
         let mut wire = broker.wire().await;
         wire.write(declared.as_bytes()).await.unwrap();
         let answer = read_answer(&mut wire).await.expect("it is refused before it comes");
@@ -36,13 +42,9 @@ async fn a_body_over_its_limit_is_refused_whether_its_length_is_declared_or_not(
 }
 
 #[tokio::test]
-async fn framing_that_contradicts_itself_publishes_nothing_twice_and_ends_the_connection() {
+async fn framing_that_contradicts_itself_is_refused_and_ends_the_connection() {
     let mut broker = Broker::start().await;
-    let smuggled = "POST /v1/topics/smuggled HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n1";
-    let head = "POST /v1/topics/a HTTP/1.1\r\nhost: localhost\r\n";
     for framing in [
-        "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        "transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
         "content-length: 5\r\ncontent-length: 6\r\n\r\n12345",
         "content-length: 1, 2\r\n\r\n1",
         "content-length: -1\r\n\r\n",
@@ -60,13 +62,29 @@ async fn framing_that_contradicts_itself_publishes_nothing_twice_and_ends_the_co
         " folded: 1\r\n\r\n",
     ] {
         let mut wire = broker.wire().await;
-        wire.write(format!("{head}{framing}{smuggled}").as_bytes()).await.unwrap();
+        wire.write(format!("{HEAD}{framing}{SMUGGLED}").as_bytes()).await.unwrap();
         let rest = wire.take_rest().await;
         let answers = String::from_utf8_lossy(&rest);
-        assert!(answers.matches("HTTP/1.1 ").count() <= 1, "{framing:?} is answered {answers}");
-        assert!(!answers.contains("HTTP/1.1 200"), "{framing:?} is answered {answers}");
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{framing:?} is answered {answers}");
+        assert!(answers.starts_with("HTTP/1.1 400 "), "{framing:?} is answered {answers}");
     }
     assert_eq!(broker.get_json("/v1/topics").await["topics"], json!([]));
+    broker.assert_well().await;
+}
+
+#[tokio::test]
+async fn chunks_win_over_a_length_and_what_follows_them_is_no_request() {
+    let mut broker = Broker::start().await;
+    for framing in
+        ["content-length: 5\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 5"]
+    {
+        let mut wire = broker.wire().await;
+        wire.write(format!("{HEAD}{framing}\r\n\r\n1\r\n7\r\n0\r\n\r\n{SMUGGLED}").as_bytes()).await.unwrap();
+        assert_eq!(read_answer(&mut wire).await.unwrap().header("connection"), Some("close"));
+        assert_eq!(wire.take_rest().await, b"");
+    }
+    let topics = broker.get_json("/v1/topics").await["topics"].clone();
+    assert_eq!((topics.as_array().unwrap().len(), &topics[0]["topic"]), (1, &json!("a")));
     broker.assert_well().await;
 }
 
@@ -128,7 +146,11 @@ async fn idempotency_keys_are_bounded_in_length_and_number() {
     let broker = Broker::with("[limits]\nidempotency_keys = 2").await;
     let keyed = |key: &str| Ask::new("POST", "/v1/topics/a").header("idempotency-key", key).body("1");
     broker.ask(&keyed("")).await.assert_problem(400, "bad_request", &["Idempotency-Key"]);
-    broker.ask(&keyed(&"k".repeat(65))).await.assert_problem(413, "too_large", &["Idempotency-Key", "65", "64"]);
+    broker.ask(&keyed(&"k".repeat(65))).await.assert_problem(
+        413,
+        "too_large",
+        &["Idempotency-Key", "65", "64"],
+    );
     broker.ask(&keyed("k1")).await.json();
     broker.ask(&keyed(&"k".repeat(64))).await.json();
     let (status, code, detail) = broker.ask(&keyed("k3")).await.problem();
@@ -150,4 +172,20 @@ async fn topics_are_bounded_in_number() {
     broker.ask(&Ask::new("DELETE", "/v1/topics/b/messages")).await.json();
     assert_eq!(broker.publish("well.being", json!(1)).await["position"], "@4");
     broker.assert_well().await;
+}
+
+#[tokio::test]
+async fn who_asks_before_it_sends_a_body_is_told_to_go_on_or_not() {
+    let broker = Broker::start().await;
+    let mut wire = broker.wire().await;
+    wire.write(format!("{HEAD}expect: 100-continue\r\ncontent-length: 2\r\n\r\n").as_bytes()).await.unwrap();
+    let interim = wire.take_through(b"\r\n\r\n").await.unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 "), "{interim:?}");
+    wire.write(b"42").await.unwrap();
+    assert_eq!(read_answer(&mut wire).await.unwrap().status, 200);
+    let mut wire = broker.wire().await;
+    wire.write(format!("{HEAD}expect: 100-continue\r\ncontent-length: 70000\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    read_answer(&mut wire).await.unwrap().assert_problem(413, "too_large", &["70000", "65536"]);
 }

@@ -86,11 +86,17 @@ async fn a_client_cut_off_again_and_again_while_it_catches_up_misses_nothing() {
         }
     }
     assert!(live);
-    let history = broker.get_json("/v1/topics/a/messages?after=0.0:0&limit=1000").await;
-    let published: Vec<&Value> =
-        history["frames"].as_array().unwrap().iter().map(|frame| &frame[3]).collect();
-    // The cursor of an unknown life is told of by one gap before all that is kept.
-    assert_eq!(kept.received.iter().collect::<Vec<_>>(), published[1..]);
+    let (mut cursor, mut published) = (json!("@0"), Vec::new());
+    loop {
+        let mut reader = broker.connect(Encoding::Json).await;
+        let page = reader.ask(json!(["history", 1, "a", {"after": cursor}])).await;
+        published.extend(page[2]["frames"].as_array().unwrap().iter().map(|frame| frame[3].clone()));
+        cursor = page[2]["cursor"].clone();
+        if page[2]["more"] == false {
+            break;
+        }
+    }
+    assert!(kept.received == published, "received {:?}", kept.received);
 }
 
 #[tokio::test]
@@ -241,4 +247,61 @@ async fn a_broker_killed_and_started_again_tells_that_all_may_be_missing() {
     client.expect(json!(["replay", "a.>", ["gap", null, cursor, "@0"]])).await;
     client.expect(json!(["replay", "a.>", ["message", "a.c", "@1", "while away"]])).await;
     client.expect(json!(["live", "a.>", "@1"])).await;
+}
+
+#[tokio::test]
+async fn topics_that_were_forgotten_are_told_as_a_gap_up_to_the_last_of_them() {
+    let broker = Broker::with(
+        "[limits]\nnumbering_ttl = \"1s\"\n[[topics]]\nfilter = \"gone.*\"\nhistory = { count = 0 }",
+    )
+    .await;
+    broker.publish_numbers("kept", 1..2).await;
+    broker.publish_numbers("gone.a", 2..3).await;
+    broker.publish_numbers("gone.b", 3..4).await;
+    broker.publish_numbers("kept", 4..5).await;
+    let mut watching = broker.follow(">").await;
+    broker.until_metric("fanfare_topics", |count| count == 1.0).await;
+    let mut client = broker.connect(Encoding::Json).await;
+    client.send(json!(["subscribe", 1, ">", {"after": "@1"}])).await;
+    client.expect(json!(["ok", 1, {"cursor": "@1", "resumed": false}])).await;
+    client.expect(json!(["replay", ">", ["gap", null, "@1", "@3"]])).await;
+    client.expect(json!(["replay", ">", ["message", "kept", "@4", 4]])).await;
+    client.expect(json!(["live", ">", "@4"])).await;
+    client.send(json!(["subscribe", 2, "kept", {"after": "@1"}])).await;
+    client.expect(json!(["ok", 2, {"cursor": "@1", "resumed": true}])).await;
+    client.expect(json!(["replay", "kept", ["message", "kept", "@4", 4]])).await;
+    client.expect(json!(["live", "kept", "@4"])).await;
+    broker.publish("gone.a", json!("back")).await;
+    watching.expect(json!(["message", "gone.a", "@5", "back"])).await;
+}
+
+#[tokio::test]
+async fn holes_in_too_many_topics_are_told_as_one_gap_up_to_now() {
+    let broker =
+        Broker::with("[limits]\nholes = 3\n[[topics]]\nfilter = \">\"\nhistory = { count = 1 }").await;
+    for (topics, is_one) in [(3, false), (4, true)] {
+        let start = broker.get_json("/v1/topics/t/messages").await["cursor"].clone();
+        for n in 0..topics {
+            broker.publish_numbers(&format!("t.{topics}.{n}"), 0..2).await;
+        }
+        let top = broker.get_json("/v1/topics/t/messages").await["cursor"].clone();
+        let mut client = broker.connect(Encoding::Json).await;
+        client.send(json!(["subscribe", 1, ">", {"after": start}])).await;
+        client.expect(json!(["ok", 1, {"cursor": start, "resumed": false}])).await;
+        if is_one {
+            client.expect(json!(["replay", ">", ["gap", null, start, top]])).await;
+            client.expect(json!(["live", ">", top])).await;
+            continue;
+        }
+        let (mut gaps, mut messages) = (0, 0);
+        loop {
+            let frame = client.next().await;
+            match frame[2][0].as_str() {
+                Some("gap") => gaps += 1,
+                Some("message") => messages += 1,
+                _ => break assert_eq!(frame, json!(["live", ">", top])),
+            }
+        }
+        assert_eq!((gaps, messages), (topics, topics));
+    }
 }
