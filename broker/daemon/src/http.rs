@@ -1,5 +1,6 @@
 //! The HTTP edge: every request passes the origin rule, then goes to the hot paths by hand or to the router.
 
+mod cors;
 mod history;
 mod operate;
 mod page;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use fanfare_protocol::ErrorCode;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -97,15 +98,28 @@ pub(crate) async fn serve(
 
 async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) -> Answer {
     let _place = local.node.place_request();
-    let answer = route(&local, &peer, request).await;
+    let answer = admit(&local, &peer, request).await;
     local.node.metrics.answered(answer.status());
     answer
 }
 
-async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {
+/// Refuses what comes from where it may not; a listed page may read its answer.
+async fn admit(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {
     if let Err(error) = local.node.origin.check(request.uri(), request.headers()) {
         return problem(error.code(), &error.to_string(), None);
     }
+    let Some(origin) = request.headers().get(ORIGIN).cloned() else {
+        return route(local, peer, request).await;
+    };
+    let mut answer = match cors::preflight(request.method(), request.headers()) {
+        Some(answer) => answer,
+        None => route(local, peer, request).await,
+    };
+    cors::allow(origin, &mut answer);
+    answer
+}
+
+async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     if path == "/v1/sse" {
         return problem(ErrorCode::Unsupported, "server-sent events are not served yet", None);

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use fanfare_core::SessionKey;
 use fanfare_protocol::{Encoding, decode_request};
 use hyper::Request;
+use hyper::header::AUTHORIZATION;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -32,8 +33,8 @@ pub(crate) fn upgrade(local: &Rc<Local>, peer: &Rc<Peer>, mut request: Request<I
             return http::refused(refused.status, refused.code, &refused.detail, refused.headers);
         }
     };
-    if accepted.token.is_some() {
-        let detail = "tokens are not served by this broker: offer the subprotocol alone";
+    if accepted.token.is_some() || request.headers().contains_key(AUTHORIZATION) {
+        let detail = "tokens are not served by this broker: come without one";
         return http::problem(fanfare_protocol::ErrorCode::Unsupported, detail, None);
     }
     if local.node.is_draining() {
@@ -179,7 +180,10 @@ fn receive(local: &Local, key: SessionKey, encoding: Encoding, event: Event<'_>)
         },
         Event::Ping(payload) => worker.ping_received(now, key, payload),
         Event::Pong => worker.control_received(now, key),
-        Event::Close(code) => worker.close_received(key, code),
+        Event::Close(code) => {
+            worker.close_received(key, code);
+            local.sockets.borrow_mut().note_closed(key);
+        }
     }
     let limits = &local.node.settings.limits;
     let paused = worker.session(key).is_some_and(|session| session.is_paused(limits));

@@ -119,3 +119,25 @@ async fn beyond_loopback_any_name_will_do_but_not_any_page() {
     broker.ask(&foreign).await.assert_problem(403, "forbidden", &["evil.example"]);
     broker.assert_well().await;
 }
+
+#[tokio::test]
+async fn a_listed_page_may_read_the_answer_and_its_preflight_is_answered() {
+    let broker = Broker::with(LISTED).await;
+    let page = "https://app.example";
+    let call = Ask::new("POST", "/v1/topics/a").header("content-type", "application/json").body("1");
+    let answer = broker.ask(&call.header("origin", page)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(page));
+    assert_eq!(answer.header("vary"), Some("origin"));
+    let preflight = Ask::new("OPTIONS", "/v1/topics/a")
+        .header("origin", page)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type");
+    let answer = broker.ask(&preflight).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(page));
+    let allowed = answer.header("access-control-allow-headers").unwrap_or_default();
+    assert!(allowed.contains("content-type"), "{allowed}");
+    let foreign = preflight.header("origin", "https://evil.example");
+    broker.ask(&foreign).await.assert_problem(403, "forbidden", &[]);
+}

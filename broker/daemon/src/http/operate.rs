@@ -12,9 +12,9 @@ use super::{Answer, problem};
 use crate::metrics::Fill;
 use crate::node::{Command, Node};
 
-/// The most topics of one answer.
-const TOPICS_MAX: usize = 1_000;
-const TOPICS_DEFAULT: usize = 100;
+/// The most topics or sessions of one answer.
+const LIMIT_MAX: usize = 1_000;
+const LIMIT_DEFAULT: usize = 100;
 
 /// `GET /healthz`: the process answers.
 pub(super) fn healthz() -> Answer {
@@ -54,7 +54,7 @@ pub(super) async fn metrics(node: &Node) -> Answer {
 
 /// `GET /v1/topics?filter=&after=&limit=`
 pub(super) fn topics(node: &Node, query: &str) -> Answer {
-    let (mut filter, mut after, mut limit) = (None, None, TOPICS_DEFAULT);
+    let (mut filter, mut after, mut limit) = (None, None, LIMIT_DEFAULT);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "filter" => match Filter::parse(&value) {
@@ -65,13 +65,9 @@ pub(super) fn topics(node: &Node, query: &str) -> Answer {
                 }
             },
             "after" => after = Some(value.into_owned()),
-            "limit" => match value.parse::<usize>() {
-                Ok(parsed) if (1..=TOPICS_MAX).contains(&parsed) => limit = parsed,
-                _ => {
-                    let detail =
-                        format!("limit {} is no whole number from 1 to {TOPICS_MAX}", shorten(&value));
-                    return problem(ErrorCode::BadRequest, &detail, None);
-                }
+            "limit" => match parse_limit(&value) {
+                Ok(parsed) => limit = parsed,
+                Err(detail) => return problem(ErrorCode::BadRequest, &detail, None),
             },
             _ => {
                 let detail = format!(
@@ -101,20 +97,25 @@ pub(super) fn clear(node: &Node, name: &str) -> Answer {
     }
 }
 
-/// `GET /v1/sessions`
-pub(super) async fn sessions(node: &Node) -> Answer {
+/// `GET /v1/sessions?after=&limit=`
+pub(super) async fn sessions(node: &Node, query: &str) -> Answer {
+    let (after, limit) = match page_of_sessions(query) {
+        Ok(page) => page,
+        Err(detail) => return problem(ErrorCode::BadRequest, &detail, None),
+    };
     let mut found = Vec::new();
     for door in &node.workers {
         let (sender, receiver) = oneshot::channel();
         let asked = door.ask(Command::Sessions(sender)).is_ok();
         match receiver.await {
-            Ok(infos) if asked => found.extend(infos),
+            Ok(infos) if asked => found.extend(infos.into_iter().filter(|info| Some(info.id) > after)),
             _ => return busy(),
         }
     }
     found.sort_by_key(|info| info.id);
-    let sessions: Vec<Value> = found.iter().map(session).collect();
-    super::json(json!({ "sessions": sessions }).to_string().into())
+    let more = found.len() > limit;
+    let sessions: Vec<Value> = found.iter().take(limit).map(session).collect();
+    super::json(json!({ "sessions": sessions, "more": more }).to_string().into())
 }
 
 /// `DELETE /v1/sessions/{id}`
@@ -135,6 +136,30 @@ pub(super) async fn disconnect(node: &Node, id: &str) -> Answer {
         }
     }
     absent()
+}
+
+/// After which session, and at most how many.
+fn page_of_sessions(query: &str) -> Result<(Option<SessionId>, usize), String> {
+    let (mut after, mut limit) = (None, LIMIT_DEFAULT);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "after" => match value.parse() {
+                Ok(number) => after = Some(SessionId(number)),
+                Err(_) => return Err(format!("after {} is no session", shorten(&value))),
+            },
+            "limit" => limit = parse_limit(&value)?,
+            _ => {
+                let name = shorten(&name);
+                return Err(format!("unknown parameter {name}; `after` and `limit` are known here"));
+            }
+        }
+    }
+    Ok((after, limit))
+}
+
+fn parse_limit(value: &str) -> Result<usize, String> {
+    let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("limit {} is no whole number from 1 to {LIMIT_MAX}", shorten(value)))
 }
 
 fn busy() -> Answer {

@@ -19,10 +19,8 @@ use crate::node::Node;
 
 /// The router of a node.
 pub(crate) fn router(node: Arc<Node>) -> Router {
-    Router::new()
-        .route("/", get(async || outer(page::index())))
-        .route("/page.js", get(async || outer(page::script())))
-        .route("/page.css", get(async || outer(page::style())))
+    page::console()
+        .fold(Router::new(), |router, (path, answer)| router.route(path, get(async move || outer(answer()))))
         .route("/openapi.json", get(async || outer(page::openapi())))
         .route("/healthz", get(async || outer(operate::healthz())))
         .route("/readyz", get(async |State(node): State<Arc<Node>>| outer(operate::readyz(&node))))
@@ -31,10 +29,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", post(unreachable_by_hand))
         .route("/v1/topics/{topic}/messages", get(unreachable_by_hand).delete(unreachable_by_hand))
-        .route(
-            "/v1/sessions",
-            get(async |State(node): State<Arc<Node>>| outer(operate::sessions(&node).await)),
-        )
+        .route("/v1/sessions", get(sessions))
         .route("/v1/sessions/{id}", delete(disconnect))
         .route("/v1/ws", get(unreachable_by_hand))
         .method_not_allowed_fallback(method_not_allowed)
@@ -56,6 +51,10 @@ async fn batch(State(node): State<Arc<Node>>, body: Body) -> Response {
 
 async fn topics(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Response {
     outer(operate::topics(&node, query.as_deref().unwrap_or("")))
+}
+
+async fn sessions(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Response {
+    outer(operate::sessions(&node, query.as_deref().unwrap_or("")).await)
 }
 
 async fn disconnect(State(node): State<Arc<Node>>, id: Result<Path<String>, PathRejection>) -> Response {

@@ -35,6 +35,8 @@ struct Socket {
     /// True once the end of what is written was sent.
     is_shut: bool,
     is_closing: bool,
+    /// True once the client's close frame came.
+    is_closed: bool,
     /// The mark of the frame that the client has begun.
     partial: Option<u32>,
 }
@@ -42,12 +44,19 @@ struct Socket {
 impl Sockets {
     pub(crate) fn insert(&mut self, key: SessionKey, stream: OwnedWriteHalf) {
         let stream = Rc::new(stream);
-        let socket = Socket { stream, is_blocked: false, is_shut: false, is_closing: false, partial: None };
+        let socket = Socket { stream, is_blocked: false, is_shut: false, is_closing: false, is_closed: false, partial: None };
         self.by_session.insert(key, socket);
     }
 
     pub(crate) fn remove(&mut self, key: SessionKey) {
         self.by_session.remove(key);
+    }
+
+    /// Notes that the client's close frame came.
+    pub(crate) fn note_closed(&mut self, key: SessionKey) {
+        if let Some(socket) = self.by_session.get_mut(key) {
+            socket.is_closed = true;
+        }
     }
 
     /// Notes which frame the client has begun, if any; it must be whole by `due_ms`.
@@ -74,7 +83,10 @@ impl Local {
         socket.is_closing = closing;
         match written {
             Written::All => {
-                if closing && !socket.is_shut {
+                if closing && socket.is_closed {
+                    // Both have said goodbye: the server closes first (RFC 6455, section 7.1.1).
+                    shut(socket.stream.as_ref().as_ref(), std::net::Shutdown::Both);
+                } else if closing && !socket.is_shut {
                     socket.is_shut = true;
                     shut(socket.stream.as_ref().as_ref(), std::net::Shutdown::Write);
                 }
