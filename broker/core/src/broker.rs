@@ -22,7 +22,7 @@ use crate::worker::SessionKey;
 pub enum Publishing {
     /// It is done.
     Done(Result<Published, Refusal>),
-    /// It waits for room; the completion will be called, unless it is cancelled first.
+    /// It waits for room; the completion is called, perhaps already, unless the wait is cancelled first.
     Waits(Ticket),
 }
 
@@ -151,7 +151,11 @@ impl Broker {
                     return Publishing::Done(Err(Refusal::Overloaded { waited_ms: 0 }));
                 }
                 let ticket = waiting.push(draft, workers, completion());
-                self.waiting.store(waiting.len(), Ordering::Release);
+                self.waiting.store(waiting.len(), Ordering::SeqCst);
+                if waiting.len() == 1 {
+                    // A worker that released room just now may have seen nobody waiting.
+                    self.retry(state, now);
+                }
                 Publishing::Waits(ticket)
             }
         }
@@ -161,7 +165,7 @@ impl Broker {
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.lock();
         let cancelled = state.waiting.cancel(ticket);
-        self.waiting.store(state.waiting.len(), Ordering::Release);
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         cancelled
     }
 
@@ -317,16 +321,9 @@ impl Broker {
     /// Gives back the room of what the worker has delivered, and lets those who wait for it publish.
     pub(crate) fn release(&self, worker: usize, cost: usize, now: Now) {
         self.inboxes[worker].release(cost);
-        if self.waiting.load(Ordering::Acquire) == 0 {
-            return;
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.retry(self.lock(), now);
         }
-        let mut state = self.lock();
-        let State { partition, waiting } = &mut *state;
-        let (finished, wake) = waiting.retry(partition, now, &self.inboxes);
-        self.waiting.store(waiting.len(), Ordering::Release);
-        drop(state);
-        self.wake(wake);
-        finished.into_iter().for_each(Finished::tell);
     }
 
     /// Answers to publishes that waited.
@@ -362,6 +359,15 @@ impl Broker {
         let more = !pulled.caught_up && partition.has_more(&replay, now);
         let cursor = if more { partition.position(replay.scanned()) } else { partition.top() };
         Ok(History { events: pulled.events, cursor, more })
+    }
+
+    fn retry(&self, mut state: MutexGuard<'_, State>, now: Now) {
+        let State { partition, waiting } = &mut *state;
+        let (finished, wake) = waiting.retry(partition, now, &self.inboxes);
+        self.waiting.store(waiting.len(), Ordering::SeqCst);
+        drop(state);
+        self.wake(wake);
+        finished.into_iter().for_each(Finished::tell);
     }
 
     fn wake(&self, workers: WorkerSet) {

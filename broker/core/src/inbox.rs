@@ -29,7 +29,8 @@ impl Inbox {
 
     /// True if a message of this cost fits. What alone is over the bound fits into an empty inbox.
     pub(crate) fn has_room(&self, cost: usize) -> bool {
-        let bytes = self.bytes.load(Ordering::Acquire);
+        // In one order with the count of those who wait: either they see the room or its worker sees them.
+        let bytes = self.bytes.load(Ordering::SeqCst);
         bytes == 0 || bytes + cost <= self.bytes_max
     }
 
@@ -58,7 +59,7 @@ impl Inbox {
 
     /// Gives back the room of messages that the worker has delivered.
     pub(crate) fn release(&self, cost: usize) {
-        self.bytes.fetch_sub(cost, Ordering::AcqRel);
+        self.bytes.fetch_sub(cost, Ordering::SeqCst);
     }
 
     /// Takes all answers.
@@ -97,7 +98,8 @@ mod tests {
         assert!(!inbox.has_room(1));
         let mut taken: Vec<Arc<Entry>> = Vec::new();
         inbox.take(&mut taken);
-        assert_eq!((taken.len(), inbox.bytes()), (2, 0));
+        assert_eq!((taken.len(), inbox.bytes()), (2, 2 * cost), "they take room until they are delivered");
+        inbox.release(2 * cost);
         inbox.take(&mut taken);
         assert_eq!((taken.len(), inbox.bytes()), (2, 0));
         assert!(inbox.push(taken.remove(0), cost), "after that the first wakes it again");

@@ -150,10 +150,11 @@ mod tests {
             }
         }
 
-        /// The worker empties its inbox; what could be published then.
-        fn take(&mut self, worker: usize) -> Vec<String> {
+        /// The worker delivers all of its inbox; what could be published then.
+        fn deliver(&mut self, worker: usize) -> Vec<String> {
             let mut taken: Vec<Arc<Entry>> = Vec::new();
             self.inboxes[worker].take(&mut taken);
+            taken.iter().for_each(|entry| self.inboxes[worker].release(entry.cost()));
             let Scene { partition, inboxes, waiting, .. } = self;
             let (finished, _) = waiting.retry(partition, Now::default(), inboxes);
             finished.into_iter().for_each(Finished::tell);
@@ -169,9 +170,9 @@ mod tests {
         assert_eq!(scene.publish("a"), None);
         assert_eq!(scene.publish("b"), Some(2), "another worker has room");
         assert_eq!(scene.publish("nobody.follows"), Some(3));
-        assert_eq!(scene.take(0), ["a 4"]);
-        assert_eq!(scene.take(0), ["a 5"]);
-        assert_eq!((scene.take(0), scene.waiting.len()), (vec![], 0));
+        assert_eq!(scene.deliver(0), ["a 4"]);
+        assert_eq!(scene.deliver(0), ["a 5"]);
+        assert_eq!((scene.deliver(0), scene.waiting.len()), (vec![], 0));
     }
 
     #[test]
@@ -181,9 +182,9 @@ mod tests {
         assert_eq!(scene.publish("c"), None, "it needs room in both or takes none");
         assert_eq!(scene.inboxes[1].bytes(), 0);
         assert_eq!(scene.publish("b"), None, "there is room, but c waits for it too");
-        assert_eq!(scene.take(1), [""; 0]);
-        assert_eq!(scene.take(0), ["c 2"]);
-        assert_eq!(scene.take(1), ["b 3"]);
+        assert_eq!(scene.deliver(1), [""; 0]);
+        assert_eq!(scene.deliver(0), ["c 2"]);
+        assert_eq!(scene.deliver(1), ["b 3"]);
     }
 
     #[test]
@@ -194,6 +195,6 @@ mod tests {
         assert!(scene.waiting.cancel(Ticket(1)));
         assert!(!scene.waiting.cancel(Ticket(1)));
         assert_eq!(scene.publish("b"), Some(2));
-        assert_eq!(scene.take(0), [""; 0]);
+        assert_eq!(scene.deliver(0), [""; 0]);
     }
 }

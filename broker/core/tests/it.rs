@@ -1,6 +1,8 @@
 //! The core as its daemon drives it: dialogues with it, and a simulation of all orders of events.
 
+#[cfg(test)]
 mod it {
     mod dialogues;
     mod simulation;
+    mod threads;
 }

@@ -61,6 +61,7 @@ fn hold(written: &str) -> String {
 fn difference(path: &Path, written: &str, held: &str) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let same = written.lines().zip(held.lines()).take_while(|(left, right)| left == right).count();
-    let part = |text: &str| text.lines().skip(same.saturating_sub(2)).take(6).collect::<Vec<_>>().join("\n  ");
+    let part =
+        |text: &str| text.lines().skip(same.saturating_sub(2)).take(6).collect::<Vec<_>>().join("\n  ");
     format!("\n{name}, line {}: expected\n  {}\nheld\n  {}\n", same + 1, part(written), part(held))
 }

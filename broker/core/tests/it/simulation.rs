@@ -2,12 +2,15 @@
 //!
 //! `SEEDS=n` runs that many seeds, `SEED=n` one seed with all that happens written out.
 
+mod actions;
 mod chance;
 mod client;
 mod followed;
 mod link;
 mod model;
+mod publishing;
 mod settings;
+mod settling;
 mod steps;
 mod world;
 

@@ -5,8 +5,8 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex};
 
 use fanfare_core::{
-    Broker, Draft, HistoryRule, Limits, Now, Publishing, Refusal, SessionKey, Ticket, TopicRule, TopicRules, Wake,
-    Worker,
+    Broker, Draft, HistoryRule, Limits, Now, Publishing, Refusal, SessionKey, Ticket, TopicRule, TopicRules,
+    Wake, Worker,
 };
 use fanfare_protocol::{CloseCode, Encoding, Filter, Frame, OkBody, OnSlow, Request, Topic, decode_request};
 
@@ -114,7 +114,18 @@ impl Playing {
         let broker = Arc::new(Broker::new(life, rules.clone(), limits.clone(), wakes));
         let workers = (0..WORKERS).map(|index| Worker::new(index, broker.clone())).collect();
         let (clients, told) = (BTreeMap::new(), Arc::default());
-        Playing { limits, rules, life, now_ms, broker, workers, clients, is_held: false, waits: Vec::new(), told }
+        Playing {
+            limits,
+            rules,
+            life,
+            now_ms,
+            broker,
+            workers,
+            clients,
+            is_held: false,
+            waits: Vec::new(),
+            told,
+        }
     }
 
     fn play(&mut self, happening: &str) {
@@ -130,7 +141,9 @@ impl Playing {
                 self.tell(format!("cleared {cleared}"));
             }
             "topics" => self.list(rest),
-            "restart" => *self = Playing::new(self.limits.clone(), self.rules.clone(), self.life + 1, self.now_ms),
+            "restart" => {
+                *self = Playing::new(self.limits.clone(), self.rules.clone(), self.life + 1, self.now_ms)
+            }
             client => self.client(client, rest),
         }
     }
@@ -155,7 +168,10 @@ impl Playing {
             ["takes", bytes] => client.takes = Some(bytes.parse().unwrap()),
             ["pings", payload] => worker.ping_received(now, key, payload.as_bytes()),
             ["closes", code] => worker.close_received(key, Some(code.parse().unwrap())),
-            ["is", "disconnected"] => worker.close(key, CloseCode::Disconnected, "disconnected by an operator"),
+            ["is", "disconnected"] => {
+                worker.close(key, CloseCode::Disconnected, "disconnected by an operator")
+            }
+            ["is", "sent", "away", "for", time] => worker.send_away(key, milliseconds(time)),
             ["is", "gone"] => {
                 worker.remove(key);
                 self.clients.remove(name);
@@ -175,7 +191,8 @@ impl Playing {
     fn publish(&mut self, rest: &str) {
         let (topic, rest) = rest.split_once(' ').unwrap();
         let frame = format!(r#"["publish",1,"{topic}",{rest}]"#);
-        let Request::Publish { topic, publication, .. } = decode_request(Encoding::Json, frame.as_bytes()).unwrap()
+        let Request::Publish { topic, publication, .. } =
+            decode_request(Encoding::Json, frame.as_bytes()).unwrap()
         else {
             panic!("{frame} is a publish");
         };

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_protocol::{Cursor, Encoding, ErrorCode, Filter, Frame, Message, OkBody, Position};
+use fanfare_protocol::{Cursor, Encoding, ErrorCode, Filter, Frame, Message, OkBody, Position, Topic};
 
 use super::followed::{Followed, State};
 use super::link::{Asked, Link};
-use super::model::Model;
+use super::model::{Model, NOBODY};
 
 pub(super) struct Client {
     pub(super) encoding: Encoding,
@@ -52,15 +52,15 @@ impl Client {
             Frame::Welcome { id: None, .. } | Frame::Goodbye { .. } => {}
             Frame::Ok { id, body } => {
                 let asked = link.asked.remove(&id).expect("an answer is to something asked");
-                return self.answered(model, asked, body);
+                return self.answered(model, now_ms, asked, body);
             }
             Frame::Error { id, code, reason, .. } => {
                 let asked = id.and_then(|id| link.asked.remove(&id)).expect("an error is to something asked");
-                return match asked {
-                    Asked::Publish(tag) => Told::Published { tag, result: Err(code) },
-                    Asked::Refused(expected) if expected == code => Told::Nothing,
-                    other => panic!("{other:?} was refused: {reason}"),
-                };
+                if let Asked::Publish(tag) = asked {
+                    return Told::Published { tag, result: Err(code) };
+                }
+                let is_expected = matches!(asked, Asked::Refused(expected) if expected == code);
+                assert!(is_expected, "{asked:?} was refused: {reason}");
             }
             Frame::Message(message) => self.message(model, now_ms, &message),
             Frame::Gap(gap) => {
@@ -72,16 +72,12 @@ impl Client {
             Frame::Replay { filter, frame } => {
                 let who = link.who;
                 let followed = self.of(&filter);
-                match *frame {
-                    Frame::Message(message) => {
-                        check_message(model, &message);
-                        followed.replayed_message(model, who, &message, now_ms);
-                    }
-                    Frame::Gap(gap) => {
-                        assert_eq!(followed.state, State::Replaying, "a replayed gap comes before live");
-                        followed.gap(model, &gap, now_ms);
-                    }
-                    other => panic!("{other:?} is replayed"),
+                if let Frame::Message(message) = &*frame {
+                    check_message(model, message);
+                    followed.replayed_message(model, who, message, now_ms);
+                } else if let Frame::Gap(gap) = &*frame {
+                    assert_eq!(followed.state, State::Replaying, "a replayed gap comes before live");
+                    followed.gap(model, gap, now_ms);
                 }
             }
             Frame::Live { filter, cursor } => {
@@ -95,12 +91,14 @@ impl Client {
                 }
                 return Told::Ping;
             }
-            other => panic!("{other:?} is unexpected"),
+            Frame::Welcome { id: Some(_), .. } | Frame::Unsubscribed { .. } => {
+                panic!("{frame:?} is unexpected")
+            }
         }
         Told::Nothing
     }
 
-    fn answered(&mut self, model: &Model, asked: Asked, body: OkBody) -> Told {
+    fn answered(&mut self, model: &Model, now_ms: u64, asked: Asked, body: OkBody) -> Told {
         match asked {
             Asked::Subscribe { filter, cursor, resumed } => {
                 let told = body.cursor.as_ref().map(single);
@@ -118,6 +116,10 @@ impl Client {
                 Told::Nothing
             }
             Asked::Publish(tag) => Told::Published { tag, result: Ok(body) },
+            Asked::History { topic, after } => {
+                check_history(model, now_ms, &topic, after, body);
+                Told::Nothing
+            }
             Asked::Refused(code) => panic!("what must be refused with {code:?} succeeded"),
         }
     }
@@ -143,6 +145,21 @@ impl Client {
         let found = self.leaving.get_mut(filter).or_else(|| self.followed.get_mut(filter));
         found.expect("frames are for filters that are followed")
     }
+}
+
+/// A page of history is checked as a replay is.
+fn check_history(model: &Model, now_ms: u64, topic: &Topic, after: Position, body: OkBody) {
+    let mut page = Followed::new(Filter::from(topic), Some(after), 0, true);
+    page.begins(model, NOBODY, after);
+    for frame in body.frames.expect("history has frames") {
+        if let Frame::Message(message) = &frame {
+            check_message(model, message);
+            page.message(model, message, now_ms);
+        } else if let Frame::Gap(gap) = &frame {
+            page.gap(model, gap, now_ms);
+        }
+    }
+    page.ping(model, single(&body.cursor.expect("history has a cursor")), now_ms);
 }
 
 /// The position names one message, and this is it.

@@ -115,7 +115,10 @@ impl Followed {
             Some(topic) => {
                 self.check_topic_gap(model, topic, from, to);
                 let told = self.told.insert(topic.clone(), to);
-                assert!(told.is_none_or(|told| told <= from), "the hole of {topic} up to {to:?} is told twice");
+                assert!(
+                    told.is_none_or(|told| told <= from),
+                    "the hole of {topic} up to {to:?} is told twice"
+                );
                 let cursor = self.cursor.map(|cursor| model.place(cursor));
                 let ahead = self.told.values().filter(|told| Some(**told) > cursor).count();
                 assert!(ahead <= model.limits.holes, "{ahead} holes are told one by one");

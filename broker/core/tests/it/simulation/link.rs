@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 
 use fanfare_core::{SessionKey, Worker};
-use fanfare_protocol::{Encoding, Filter, Frame};
+use fanfare_protocol::{Encoding, Filter, Frame, Position, Topic};
 
 use super::model::Who;
 
@@ -35,12 +35,16 @@ pub(super) struct Link {
 pub(super) enum Asked {
     Subscribe {
         filter: Filter,
-        cursor: fanfare_protocol::Position,
+        cursor: Position,
         resumed: Option<bool>,
     },
     /// It must be refused with this code.
     Refused(fanfare_protocol::ErrorCode),
     Unsubscribe(Filter),
+    History {
+        topic: Topic,
+        after: Position,
+    },
     Publish(usize),
 }
 
@@ -89,6 +93,7 @@ impl Link {
         loop {
             let Some(session) = worker.session(self.key) else { return };
             if session.outbox().is_empty() {
+                assert_eq!(session.outbox().bytes(), 0, "an empty outbox holds no bytes");
                 return;
             }
             let room = self.pipe_bytes.saturating_sub(self.pipe.len());

@@ -15,6 +15,9 @@ pub(super) struct Place {
 /// A session, by the broker's life and its name there.
 pub(super) type Who = (u64, SessionId);
 
+/// Whoever reads without a session.
+pub(super) const NOBODY: Who = (0, SessionId(0));
+
 /// Something that was to be published; its place among the drafts is its tag.
 #[derive(Debug)]
 pub(super) struct Drafted {

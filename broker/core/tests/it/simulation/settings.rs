@@ -43,7 +43,11 @@ impl Settings {
         let floods = chance.one_in(3);
         let history = chance.pick(&[usize::MAX, usize::MAX, usize::MAX, 2_000, 6_000, 20_000]);
         let limits = Limits {
-            outbox_bytes: chance.pick(if floods { &[1_500, 4_000] } else { &[1_500, 4_000, 100_000, 100_000] }),
+            outbox_bytes: chance.pick(if floods {
+                &[1_500, 4_000]
+            } else {
+                &[1_500, 4_000, 100_000, 100_000]
+            }),
             outbox_items: chance.pick(if floods { &[16, 40] } else { &[16, 16, 40, 10_000, 10_000] }),
             inbox_bytes: if is_tight { chance.pick(&[1, 2_000, 6_000]) } else { usize::MAX / 2 },
             history_bytes: history,

@@ -4,16 +4,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use fanfare_protocol::{
-    Cursor, Epoch, ErrorCode, Filter, Payload, Position, Publication, Request, SubscribeOptions, Topic,
-};
+use fanfare_protocol::{Cursor, Epoch, ErrorCode, Filter, Position, Request, SubscribeOptions};
 
 use super::client::single;
 use super::followed::Followed;
 use super::link::Asked;
-use super::model::Drafted;
-use super::settings::{FILTERS, TOPICS};
+use super::model::{Drafted, NOBODY};
+use super::settings::FILTERS;
 use super::world::{Poll, WORKERS, World};
 
 pub(super) struct Step {
@@ -26,7 +23,7 @@ const fn step(name: &'static str, weight: usize, run: fn(&mut World)) -> Step {
     Step { name, weight, run }
 }
 
-pub(super) const STEPS: [Step; 20] = [
+pub(super) const STEPS: [Step; 22] = [
     step("publish", 30, publish),
     step("session publishes", 10, session_publishes),
     step("retry", 4, retry),
@@ -36,6 +33,7 @@ pub(super) const STEPS: [Step; 20] = [
     step("connect", 16, connect),
     step("resume", 12, resume),
     step("cut", 4, cut),
+    step("send away", 1, send_away),
     step("follow", 10, follow),
     step("follow from", 6, follow_from),
     step("subscribe twice", 1, subscribe_twice),
@@ -44,6 +42,7 @@ pub(super) const STEPS: [Step; 20] = [
     step("sweep", 4, sweep),
     step("clear", 2, clear),
     step("history", 4, history),
+    step("session history", 2, session_history),
     step("poll", 2, poll),
     step("notice", 4, notice),
     step("restart", 1, restart),
@@ -58,7 +57,9 @@ fn publish(world: &mut World) {
 }
 
 fn session_publishes(world: &mut World) {
-    let Some(client) = world.pick_client(World::is_open).filter(|_| world.settings.sessions_publish) else { return };
+    let Some(client) = world.pick_client(World::is_open).filter(|_| world.settings.sessions_publish) else {
+        return;
+    };
     let who = world.clients[client].link.as_ref().map(|link| link.who);
     let tag = world.draft(who);
     world.send_publish(client, tag);
@@ -107,7 +108,9 @@ fn write(world: &mut World) {
 }
 
 fn read(world: &mut World) {
-    let Some(client) = world.pick_client(|world, client| world.clients[client].link.is_some()) else { return };
+    let Some(client) = world.pick_client(|world, client| world.clients[client].link.is_some()) else {
+        return;
+    };
     let most = world.chance.pick(&[1, 2, 5, 50]);
     if world.settings.lazy != Some(client) || world.chance.one_in(10) {
         world.read(client, most);
@@ -115,7 +118,9 @@ fn read(world: &mut World) {
 }
 
 fn connect(world: &mut World) {
-    let Some(client) = world.pick_client(|world, client| world.clients[client].link.is_none()) else { return };
+    let Some(client) = world.pick_client(|world, client| world.clients[client].link.is_none()) else {
+        return;
+    };
     world.connect(client);
     if world.chance.one_in(2) {
         resume_all(world, client);
@@ -123,7 +128,9 @@ fn connect(world: &mut World) {
 }
 
 fn resume(world: &mut World) {
-    let Some(client) = world.pick_client(|world, client| !world.clients[client].away().is_empty()) else { return };
+    let Some(client) = world.pick_client(|world, client| !world.clients[client].away().is_empty()) else {
+        return;
+    };
     let away = world.clients[client].away();
     if world.chance.one_in(2) {
         resume_all(world, client);
@@ -143,6 +150,12 @@ fn resume_all(world: &mut World, client: usize) {
 fn cut(world: &mut World) {
     let client = world.chance.below(world.clients.len());
     world.cut(client);
+}
+
+fn send_away(world: &mut World) {
+    let client = world.chance.below(world.clients.len());
+    let Some(link) = &world.clients[client].link else { return };
+    world.workers[link.worker].send_away(link.key, 300);
 }
 
 /// The broker notices that a connection broke off.
@@ -240,12 +253,25 @@ fn history(world: &mut World) {
         let seq = world.chance.below(world.model.seq() as usize + 3) as u64;
         let after = Position { seq, ..world.model.top() };
         let mut reader = Followed::new(filter, Some(after), 0, true);
-        reader.begins(&world.model, (0, fanfare_core::SessionId(0)), after);
+        reader.begins(&world.model, NOBODY, after);
         world.readers.push(reader);
     }
     let index = world.chance.below(world.readers.len());
     let limit = world.chance.pick(&[1, 2, 1_000]);
     world.read_history(index, limit);
+}
+
+/// A client asks for a page of a topic's history above some position.
+fn session_history(world: &mut World) {
+    let Some(client) = world.pick_client(World::is_open) else { return };
+    let topic = world.draw_topic();
+    let seq = world.chance.below(world.model.seq() as usize + 3) as u64;
+    let after = Position { seq, ..world.model.top() };
+    let limit = Some(world.chance.pick(&[1, 5, 1_000]));
+    let Some(link) = &mut world.clients[client].link else { return };
+    let id = link.next_id();
+    link.asked.insert(id, Asked::History { topic: topic.clone(), after });
+    world.send(client, &Request::History { id, topic, after: Some(Cursor::from(after)), limit });
 }
 
 fn poll(world: &mut World) {
@@ -275,134 +301,4 @@ fn poll(world: &mut World) {
 
 fn restart(world: &mut World) {
     world.begin_life();
-}
-
-impl World {
-    fn pick_client(&mut self, is_meant: impl Fn(&World, usize) -> bool) -> Option<usize> {
-        let meant: Vec<usize> = (0..self.clients.len()).filter(|client| is_meant(self, *client)).collect();
-        (!meant.is_empty()).then(|| self.chance.pick(&meant))
-    }
-
-    pub(super) fn draw_topic(&mut self) -> Topic {
-        Topic::parse(TOPICS[self.chance.below(self.settings.topics)]).unwrap()
-    }
-
-    /// Something new to publish; its tag.
-    fn draft(&mut self, origin: Option<super::model::Who>) -> usize {
-        let tag = self.model.drafts.len();
-        let topic = self.draw_topic();
-        let padding = self.chance.below(self.settings.payload_bytes + 1);
-        let text = Bytes::from(format!("{tag} {}", "x".repeat(padding)));
-        let is_text = self.chance.one_in(2);
-        let payload = if is_text { Payload::Text(text) } else { Payload::Binary(text) };
-        let media_type = is_text.then(|| "text/plain".into());
-        let key = self.chance.one_in(4).then(|| self.chance.below(6).to_string().into());
-        let ttl_s = self.chance.one_in(8).then(|| 1 + self.chance.below(4) as u32);
-        let publication =
-            Publication { media_type, idempotency_key: key, ttl_s, ..Publication::new(payload) };
-        self.model.drafts.push(Drafted::new(topic, publication, origin));
-        tag
-    }
-
-    fn send_publish(&mut self, client: usize, tag: usize) {
-        let Some(link) = &mut self.clients[client].link else { return };
-        let id = link.next_id();
-        link.asked.insert(id, Asked::Publish(tag));
-        link.published.push(tag);
-        let Drafted { topic, publication, .. } = &self.model.drafts[tag];
-        let request = Request::Publish { id, topic: topic.clone(), publication: publication.clone() };
-        self.send(client, &request);
-        self.note_numbered(tag);
-    }
-
-    pub(super) fn connect(&mut self, client: usize) {
-        let worker = self.chance.below(WORKERS);
-        let (encoding, pipe_bytes) = (self.clients[client].encoding, self.settings.pipe_bytes);
-        let link = self.open(worker, encoding, pipe_bytes);
-        self.trace(|| format!("client {client} connects as {:?}", link.who));
-        self.clients[client].link = Some(link);
-    }
-
-    pub(super) fn cut(&mut self, client: usize) {
-        let Some(mut link) = self.clients[client].cut(&self.model, self.now_ms) else { return };
-        if self.chance.one_in(3) {
-            link.is_dead = true;
-            self.abandoned.push(link);
-        } else {
-            self.workers[link.worker].remove(link.key);
-            link.published.drain(..).for_each(|tag| self.model.drafts[tag].ended());
-        }
-    }
-
-    /// A client follows a filter that it does not follow yet.
-    fn follow(&mut self, after: Option<Position>, last: u32) {
-        let open = self.pick_client(World::is_open);
-        let client = open.unwrap_or_else(|| self.chance.below(self.clients.len()));
-        let filter = Filter::parse(FILTERS[self.chance.below(self.settings.filters)]).unwrap();
-        if self.clients[client].followed.contains_key(&filter) {
-            return;
-        }
-        let echo = !self.chance.one_in(4);
-        self.clients[client]
-            .followed
-            .insert(filter.clone(), Followed::new(filter.clone(), after, last, echo));
-        self.subscribe(client, &filter);
-    }
-
-    /// Asks for a filter in the client's present session, from where the filter stands.
-    pub(super) fn subscribe(&mut self, client: usize, filter: &Filter) {
-        if !self.is_open(client) {
-            return;
-        }
-        let super::client::Client { link: Some(link), followed, .. } = &mut self.clients[client] else {
-            return;
-        };
-        let followed = &followed[filter];
-        let ((after, last), echo, on_slow) = (followed.ask(), followed.echo, followed.on_slow);
-        let cursor = after.unwrap_or(self.model.top());
-        let resumed = after.map(|after| self.model.is_whole(filter, after));
-        let id = link.next_id();
-        link.asked.insert(id, Asked::Subscribe { filter: filter.clone(), cursor, resumed });
-        link.subscribed.insert(filter.clone());
-        let last = (last > 0).then_some(last);
-        let options = SubscribeOptions { after: after.map(Cursor::from), last, echo, on_slow, ..Default::default() };
-        self.send(client, &Request::Subscribe { id, filter: filter.clone(), options });
-    }
-
-    pub(super) fn pass_time(&mut self, ms: u64) {
-        let end_ms = self.now_ms + ms;
-        while self.now_ms < end_ms {
-            self.now_ms = end_ms.min(self.now_ms + self.settings.limits.heartbeat_ms);
-            let now = self.now();
-            self.workers.iter_mut().for_each(|worker| worker.tick(now));
-            self.give_up();
-            self.settle();
-        }
-    }
-
-    pub(super) fn read_history(&mut self, index: usize, limit: usize) -> bool {
-        let (now, reader) = (self.now(), &mut self.readers[index]);
-        let topic = Topic::parse(reader.filter.as_str()).unwrap();
-        let after = reader.cursor.map(Cursor::from);
-        let history = self.broker.history(&topic, after.as_ref(), limit, now).unwrap();
-        for event in history.events {
-            match event {
-                fanfare_core::ReplayEvent::Message(entry) => {
-                    reader.message(&self.model, &entry.message, now.ms())
-                }
-                fanfare_core::ReplayEvent::Gap(gap) => reader.gap(&self.model, &gap, now.ms()),
-            }
-        }
-        reader.ping(&self.model, history.cursor, now.ms());
-        assert!(history.more || history.cursor == self.model.top(), "all was read");
-        history.more
-    }
-
-    pub(super) fn check_topics(&self) {
-        let all = Filter::parse(">").unwrap();
-        let listed = self.broker.list_topics(&all, None, usize::MAX).into_iter();
-        let listed: Vec<_> =
-            listed.map(|topic| (topic.name, topic.position.seq, topic.published, topic.kept)).collect();
-        assert_eq!(listed, self.model.topics(), "topics are remembered and forgotten by the rules");
-    }
 }

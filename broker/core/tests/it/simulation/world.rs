@@ -1,22 +1,19 @@
 //! The broker with its workers, the clients at the other ends, and the truth beside them.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fanfare_core::{Broker, Now, PollKey, Published, Publishing, Refusal, SessionKey, Ticket, Wake, Worker};
-use fanfare_protocol::{
-    Encoding, ErrorCode, Filter, Frame, Payload, Position, Request, Topic, decode_request,
-};
+use fanfare_core::{Broker, Now, PollKey, Published, Refusal, SessionKey, Ticket, Wake, Worker};
+use fanfare_protocol::{Encoding, ErrorCode, Filter, Frame, Position, Request, decode_request};
 
 use super::chance::Chance;
 use super::client::{Client, Told};
 use super::followed::Followed;
 use super::link::{Link, Read};
 use super::model::Model;
-use super::settings::{Settings, TOPICS};
+use super::settings::Settings;
 
 /// The workers that clients connect to; the witness has the one after them.
 pub(super) const WORKERS: usize = 2;
@@ -36,14 +33,17 @@ pub(super) struct World {
     /// Readers of topics' histories, page by page.
     pub(super) readers: Vec<Followed>,
     pub(super) polls: Vec<Poll>,
-    witness: Option<Link>,
-    waits: Vec<Wait>,
-    completions: Arc<Mutex<Vec<(usize, Result<Published, Refusal>)>>>,
+    pub(super) witness: Option<Link>,
+    pub(super) waits: Vec<Wait>,
+    pub(super) completions: Completions,
     /// What is known to be numbered in this step.
-    numbered: Vec<(Position, usize)>,
-    answers: Vec<(usize, Result<Position, ErrorCode>)>,
+    pub(super) numbered: Vec<(Position, usize)>,
+    pub(super) answers: Vec<(usize, Result<Position, ErrorCode>)>,
     pub(super) traced: bool,
 }
+
+/// Outcomes of publishes that waited, by tag.
+pub(super) type Completions = Arc<Mutex<Vec<(usize, Result<Published, Refusal>)>>>;
 
 /// A long poll that found nothing.
 pub(super) struct Poll {
@@ -55,10 +55,10 @@ pub(super) struct Poll {
 }
 
 /// A publish by HTTP that waits for room.
-struct Wait {
-    tag: usize,
-    ticket: Ticket,
-    until_ms: u64,
+pub(super) struct Wait {
+    pub(super) tag: usize,
+    pub(super) ticket: Ticket,
+    pub(super) until_ms: u64,
 }
 
 impl World {
@@ -156,67 +156,6 @@ impl World {
         session.is_some_and(|session| session.closing().is_none() && !session.is_paused(self.broker.limits()))
     }
 
-    /// Publishes as an HTTP request does.
-    pub(super) fn publish(&mut self, tag: usize) {
-        let draft = &self.model.drafts[tag];
-        let (topic, publication) = (draft.topic.clone(), draft.publication.clone());
-        let expected = self.followers(&topic);
-        let key = publication.idempotency_key.clone().map(|key| (topic.clone(), key));
-        let known =
-            key.and_then(|key| self.model.keys.get(&key)).filter(|known| known.until_ms > self.now_ms);
-        let known = known.map(|known| (known.tag, known.position));
-        let completions = self.completions.clone();
-        let completion = || -> fanfare_core::Completion {
-            Box::new(move |_, result| completions.lock().unwrap().push((tag, result)))
-        };
-        let is_full = self.model.is_full_for(&topic);
-        let draft = fanfare_core::Draft { topic, publication, origin: None, deaf: 0 };
-        let before = self.broker.stats();
-        let publishing = self.broker.publish(self.now(), draft, completion);
-        self.trace(|| format!("publish of {tag} by HTTP: {publishing:?}"));
-        match (publishing, known) {
-            (Publishing::Done(Ok(published)), Some((first, position))) => {
-                assert!(published.repeated && first == tag, "a known key is no new message");
-                assert_eq!(published.position, position, "a repeat has its first position");
-            }
-            (Publishing::Done(Ok(published)), None) => {
-                assert!(!published.repeated, "an unknown key is no repeat");
-                assert_eq!((published.heard, published.receivers), expected, "it is known who hears");
-                assert!(!is_full, "there is no topic over the limit");
-                self.numbered.push((published.position, tag));
-            }
-            (Publishing::Done(Err(refusal)), known) => {
-                match refusal {
-                    Refusal::TooManyTopics { .. } => assert!(is_full, "another topic can be had"),
-                    Refusal::IdempotencyMismatch => assert!(known.is_some_and(|(first, _)| first != tag)),
-                    Refusal::TooManyKeys { keys_max } => assert!(self.keys() >= keys_max, "a key has place"),
-                    Refusal::Overloaded { .. } => {
-                        assert_eq!(before.waiting_publishes, self.settings.limits.waiting_publishes, "more may wait");
-                    }
-                }
-                self.answers.push((tag, Err(refusal.code())));
-            }
-            (Publishing::Waits(_), Some(_)) => panic!("a known key needs no room"),
-            (Publishing::Waits(ticket), None) => {
-                assert!(before.waiting_publishes + before.inbox_bytes > 0, "there is room, and nobody waits for it");
-                let until_ms = self.now_ms + self.settings.limits.publish_wait_ms;
-                self.model.waiting.push(tag);
-                self.waits.push(Wait { tag, ticket, until_ms });
-            }
-        }
-    }
-
-    /// What HTTP publishes have waited for too long is refused.
-    pub(super) fn give_up(&mut self) {
-        let now_ms = self.now_ms;
-        for wait in self.waits.extract_if(.., |wait| wait.until_ms <= now_ms) {
-            if self.broker.cancel(wait.ticket) {
-                self.model.waiting.retain(|tag| *tag != wait.tag);
-                self.answers.push((wait.tag, Err(ErrorCode::Overloaded)));
-            }
-        }
-    }
-
     /// Moves a part of what waits, if the worker's event loop would do so; true if more may wait.
     pub(super) fn deliver(&mut self, worker: usize) -> bool {
         let woken = self.woken[worker].swap(false, Ordering::Relaxed);
@@ -290,133 +229,8 @@ impl World {
         }
     }
 
-    /// How many follow a topic: whether anyone does, and how many where one filter at most matches.
-    fn followers(&self, topic: &Topic) -> (bool, Option<u64>) {
-        let waiting = self.polls.iter().filter(|poll| !poll.is_ready.get()).map(|poll| &poll.filter);
-        let followed = self.links().flat_map(|link| &link.subscribed).chain(waiting);
-        let matching: Vec<&Filter> = followed.filter(|filter| filter.matches(topic.as_str())).collect();
-        let is_counted = matching.iter().collect::<BTreeSet<_>>().len() <= 1;
-        (!matching.is_empty(), is_counted.then_some(matching.len() as u64))
-    }
-
-    fn keys(&self) -> usize {
-        self.model.keys.values().filter(|known| known.until_ms > self.now_ms).count()
-    }
-
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
         let links = self.clients.iter().filter_map(|client| client.link.as_ref());
         links.chain(&self.abandoned).chain(&self.witness)
     }
-
-    /// Brings the truth up to date after a step, and compares.
-    pub(super) fn settle(&mut self) {
-        self.ask_witness();
-        for (tag, result) in self.completions.lock().unwrap().drain(..) {
-            match result {
-                Ok(published) => self.numbered.push((published.position, tag)),
-                Err(_) => self.model.waiting.retain(|waiting| *waiting != tag),
-            }
-            self.answers
-                .push((tag, result.map(|published| published.position).map_err(|refusal| refusal.code())));
-        }
-        let new = self.broker.stats().seq;
-        self.numbered.retain(|(position, _)| position.seq > self.model.seq());
-        self.numbered.sort_unstable();
-        self.numbered.dedup();
-        for (position, tag) in std::mem::take(&mut self.numbered) {
-            self.trace(|| format!("{tag} is {position}, to {}", self.model.drafts[tag].topic));
-            self.model.publish(position, tag, self.now_ms);
-        }
-        assert_eq!(self.model.seq(), new, "all that is numbered is known");
-        for (tag, result) in std::mem::take(&mut self.answers) {
-            self.check_answer(tag, result);
-        }
-        self.note_closed();
-        self.check_stats();
-    }
-
-    /// A publish of a session that was numbered at once.
-    pub(super) fn note_numbered(&mut self, tag: usize) {
-        if self.witness.is_none() && self.broker.stats().seq > self.model.seq() {
-            let position = Position { seq: self.model.seq() + 1, ..self.model.top() };
-            self.numbered.push((position, tag));
-        }
-    }
-
-    fn ask_witness(&mut self) {
-        let now = self.now();
-        let Some(link) = &mut self.witness else { return };
-        let worker = &mut self.workers[WORKERS];
-        while self.woken[WORKERS].swap(false, Ordering::Relaxed) || worker.has_work() {
-            let moved = worker.deliver(now);
-            self.woken[WORKERS].fetch_or(moved, Ordering::Relaxed);
-            while worker.next_dirty().is_some() {}
-            link.write(worker);
-            while let Some(Read::Frame(frame)) = link.read() {
-                match frame {
-                    Frame::Message(message) => {
-                        let tag = tag_of(&message.payload);
-                        self.numbered.push((message.position, tag));
-                    }
-                    Frame::Ping { .. } => worker.handle(now, link.key, Request::Pong),
-                    Frame::Welcome { .. } | Frame::Ok { .. } => {}
-                    other => panic!("the witness reads {other:?}"),
-                }
-            }
-        }
-    }
-
-    fn check_answer(&mut self, tag: usize, result: Result<Position, ErrorCode>) {
-        match result {
-            Ok(position) => {
-                let record = self.model.record_at(position).expect("what was answered is published");
-                assert_eq!(record.tag, tag, "a publish is at the position answered");
-            }
-            Err(_) => {
-                let draft = &mut self.model.drafts[tag];
-                assert!(draft.position.is_none() || draft.is_retried, "{tag} is published and refused");
-                draft.is_refused |= !draft.is_retried;
-            }
-        }
-    }
-
-    /// Sessions that the broker closes follow nothing, and what they wait to publish never is.
-    fn note_closed(&mut self) {
-        let links = self.clients.iter_mut().filter_map(|client| client.link.as_mut());
-        for link in links.chain(&mut self.abandoned) {
-            let session = self.workers[link.worker].session(link.key);
-            if session.is_none_or(|session| session.closing().is_some()) {
-                link.subscribed.clear();
-                for tag in link.published.drain(..) {
-                    self.model.drafts[tag].ended();
-                }
-            }
-        }
-    }
-
-    /// The broker keeps and counts what the rules say.
-    fn check_stats(&self) {
-        let stats = self.broker.stats();
-        let polls = self.polls.iter().filter(|poll| !poll.is_ready.get()).count();
-        let subscriptions: usize = self.links().map(|link| link.subscribed.len()).sum();
-        assert_eq!(stats.subscriptions, subscriptions + polls, "subscriptions are counted");
-        let most = self.settings.limits.inbox_bytes.saturating_add(self.settings.payload_bytes * 3 + 700);
-        assert!(stats.inbox_bytes <= most.saturating_mul(WORKERS), "{} bytes wait for workers", stats.inbox_bytes);
-        assert_eq!(stats.kept, self.model.kept(), "what the rules keep is kept");
-        assert_eq!(stats.history_bytes, self.model.kept_bytes(), "what is kept is counted in bytes");
-        for link in self.links() {
-            let Some(session) = self.workers[link.worker].session(link.key) else { continue };
-            let (outbox, limits) = (session.outbox(), &self.settings.limits);
-            // Gaps are told whole, however few items fit.
-            assert!(outbox.items() <= limits.outbox_items + TOPICS.len(), "{} items wait", outbox.items());
-            let most = limits.outbox_bytes + self.settings.payload_bytes + 400;
-            assert!(outbox.bytes() <= most, "{} bytes wait", outbox.bytes());
-        }
-    }
-}
-
-/// The tag that a payload begins with.
-fn tag_of(payload: &Payload) -> usize {
-    let text = std::str::from_utf8(payload.bytes()).unwrap();
-    text.split(' ').next().and_then(|tag| tag.parse().ok()).expect("a payload begins with its tag")
 }
