@@ -12,6 +12,7 @@ mod it {
     mod hostile_frames;
     mod hostile_handshake;
     mod hostile_http;
+    mod metrics;
     mod operate;
     mod origins;
     mod page;

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use fanfare_core::{LATENCY_BOUNDS_US, Latencies};
+use fanfare_protocol::{CloseCode, ErrorCode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -69,13 +70,16 @@ impl Metrics {
             registry,
             ("errors", "Error frames sent, by code", None),
             "code",
-            workers.errors.iter().map(|(code, count)| (code.as_str().to_owned(), *count)),
+            ErrorCode::ALL.map(|code| (code.as_str().to_owned(), workers.errors.get(&code).copied().unwrap_or(0))),
         );
         family(
             registry,
             ("session_closes", "Sessions closed by the broker, by close code", None),
             "code",
-            workers.closes.iter().map(|(code, count)| (code.to_string(), *count)),
+            CloseCode::ALL.map(|code| {
+                let count = workers.closes.get(&code.as_u16()).copied().unwrap_or(0);
+                (code.as_u16().to_string(), count)
+            }),
         );
         let edges = [("http", self.published.load(Ordering::Relaxed)), ("websocket", workers.publishes)];
         family(
