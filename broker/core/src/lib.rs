@@ -18,6 +18,7 @@ mod partition;
 mod replay;
 mod session;
 mod stats;
+mod subscriptions;
 mod trie;
 mod waiting;
 mod worker;

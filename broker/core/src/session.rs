@@ -1,6 +1,6 @@
 //! What the broker remembers of one connected client.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use fanfare_protocol::{CloseCode, Encoding, Filter, OnSlow, Position, Publication, Topic};
 
@@ -8,6 +8,7 @@ use crate::entry::SessionId;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::replay::Replay;
+use crate::subscriptions::Subscriptions;
 use crate::waiting::Ticket;
 
 slotmap::new_key_type! {
@@ -20,7 +21,7 @@ slotmap::new_key_type! {
 pub struct Session {
     pub(crate) id: SessionId,
     pub(crate) outbox: Outbox,
-    pub(crate) subscriptions: BTreeMap<Filter, Subscription>,
+    pub(crate) subscriptions: Subscriptions,
     /// Filters whose replay goes on, in turn.
     pub(crate) replaying: VecDeque<Filter>,
     /// Live subscriptions that do not want this session's own messages.
@@ -115,7 +116,7 @@ impl Session {
         Session {
             id,
             outbox: Outbox::new(encoding),
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             replaying: VecDeque::new(),
             deaf: 0,
             newest: 0,
@@ -178,7 +179,7 @@ impl Session {
             id: self.id,
             encoding: self.outbox.encoding(),
             open_ms: now_ms.saturating_sub(self.opened_ms),
-            filters: self.subscriptions.keys().cloned().collect(),
+            filters: self.subscriptions.iter().map(|(filter, _)| filter.clone()).collect(),
             outbox_bytes: self.outbox.bytes(),
             outbox_items: self.outbox.items(),
         }

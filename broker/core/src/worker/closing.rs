@@ -89,7 +89,7 @@ impl Worker {
         let subscriptions = std::mem::take(&mut session.subscriptions);
         session.replaying.clear();
         let waits = std::mem::take(&mut session.publishing);
-        for (filter, subscription) in subscriptions {
+        for (filter, subscription) in subscriptions.into_iter() {
             self.end_subscription(&filter, subscription);
         }
         for wait in waits {

@@ -59,8 +59,8 @@ impl Worker {
         let subscription = session.subscriptions.get_mut(&filter).expect("a replaying filter is subscribed");
         let State::Replaying(replay) = &mut subscription.state else { return true };
         let backlog = &mut Backlog(&mut self.backlog);
-        let (pulled, top) =
-            self.broker.pull(self.index, &filter, replay, Budget { messages, bytes }, now, backlog);
+        let budget = Budget { messages, events: messages, bytes };
+        let (pulled, top) = self.broker.pull(self.index, &filter, replay, budget, now, backlog);
         if pulled.caught_up {
             subscription.state = State::Joining(Box::new(Joining { id: None, top }));
         } else {

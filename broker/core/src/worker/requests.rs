@@ -71,7 +71,7 @@ impl Worker {
         let (held, limit) = (session.subscriptions.len(), self.limits().subscriptions);
         let refusal = if options.presence {
             Some((ErrorCode::Unsupported, "presence is not served by this broker".to_owned()))
-        } else if session.subscriptions.contains_key(&filter) {
+        } else if session.subscriptions.contains(&filter) {
             Some((
                 ErrorCode::AlreadySubscribed,
                 format!("filter {filter:?} is already followed by this session"),

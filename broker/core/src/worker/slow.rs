@@ -1,13 +1,12 @@
 //! What happens when a live message does not fit into a session's outbox.
 
-use std::collections::BTreeMap;
-
-use fanfare_protocol::{Filter, OnSlow};
+use fanfare_protocol::OnSlow;
 
 use crate::entry::Entry;
 use crate::limits::Limits;
-use crate::session::{Session, State, Subscription};
+use crate::session::{Session, State};
 use crate::stats::WorkerStats;
+use crate::subscriptions::Subscriptions;
 
 /// Makes room for a live message of so many bytes by the policy that decides for it; false: the session is to be
 /// disconnected.
@@ -42,7 +41,7 @@ pub(super) fn make_room(
 }
 
 /// The policy for a message: of the live filters that match, the first of disconnect, drop and latest.
-fn policy(subscriptions: &BTreeMap<Filter, Subscription>, entry: &Entry) -> OnSlow {
+fn policy(subscriptions: &Subscriptions, entry: &Entry) -> OnSlow {
     let topic = entry.message.topic.as_str();
     let live = subscriptions.iter().filter(|(filter, subscription)| {
         matches!(subscription.state, State::Live(_)) && filter.matches(topic)
