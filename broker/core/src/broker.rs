@@ -354,7 +354,8 @@ impl Broker {
         let bad = || BadCursor { cursor: after.to_string() };
         let after = partition.own_part(after).ok_or_else(bad)?;
         let (mut replay, _) = partition.begin_replay(filter, Some(after), 0, None, now);
-        let budget = Budget { messages: limit, bytes: bytes_max };
+        // A page must get on, and gaps move no cursor: they come with its first message, however many they are.
+        let budget = Budget { messages: limit, events: usize::MAX, bytes: bytes_max };
         let pulled = partition.pull(&mut replay, budget, now);
         let more = !pulled.caught_up && partition.has_more(&replay, now);
         let cursor = if more { partition.position(replay.scanned()) } else { partition.top() };

@@ -99,7 +99,9 @@ mod tests {
         let mut taken: Vec<Arc<Entry>> = Vec::new();
         inbox.take(&mut taken);
         assert_eq!((taken.len(), inbox.bytes()), (2, 2 * cost), "they take room until they are delivered");
-        inbox.release(2 * cost);
+        inbox.release(cost);
+        assert_eq!(inbox.bytes(), cost);
+        inbox.release(cost);
         inbox.take(&mut taken);
         assert_eq!((taken.len(), inbox.bytes()), (2, 0));
         assert!(inbox.push(taken.remove(0), cost), "after that the first wakes it again");

@@ -55,6 +55,8 @@ pub(crate) struct Pulled {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) messages: usize,
+    /// Messages and gaps together.
+    pub(crate) events: usize,
     pub(crate) bytes: usize,
 }
 
@@ -111,12 +113,12 @@ impl Partition {
         (replay, whole)
     }
 
-    /// What follows in a replay, as much as the budget allows; gaps do not count against it.
+    /// What follows in a replay, as much as the budget allows.
     pub(crate) fn pull(&mut self, replay: &mut Replay, budget: Budget, now: Now) -> Pulled {
         self.look_for_holes(replay);
         let mut pulled = Pulled::default();
         let (mut messages, mut bytes, mut scans) = (0, 0, SCAN_MAX);
-        while messages < budget.messages && bytes < budget.bytes {
+        while messages < budget.messages && bytes < budget.bytes && pulled.events.len() < budget.events {
             let event = match replay.queue.pop_front() {
                 Some(event) => event,
                 None => match self.next_kept(replay, now, &mut scans) {

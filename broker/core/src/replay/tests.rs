@@ -8,8 +8,8 @@ use crate::limits::{HistoryRule, Limits, TopicRule, TopicRules};
 use crate::partition::Draft;
 
 const NOW: Now = Now { us: 0, unix_ms: 0 };
-const ALL: Budget = Budget { messages: usize::MAX, bytes: usize::MAX };
-const ONE: Budget = Budget { messages: 1, bytes: usize::MAX };
+const ALL: Budget = Budget { messages: usize::MAX, events: usize::MAX, bytes: usize::MAX };
+const ONE: Budget = Budget { messages: 1, events: usize::MAX, bytes: usize::MAX };
 
 /// A partition of epoch `0.1` whose topics keep `count` messages, with a message to each of `topics` in turn.
 fn partition(count: usize, limits: Limits, topics: &[&str]) -> Partition {
@@ -139,6 +139,21 @@ fn a_hole_that_waits_to_be_told_survives_a_rising_floor() {
     let (mut replay, _) = begin(&mut partition, ">", Some("0.1:0"), 0);
     assert_eq!(partition.log.forget_longest_idle().unwrap().as_str(), "old");
     assert_eq!(pull(&mut partition, &mut replay, ALL), "*(0,1] a(1,3] live");
+}
+
+#[test]
+fn gaps_come_a_few_at_a_time_and_none_is_lost() {
+    let mut partition = partition(0, Limits::default(), &["a", "b", "c", "d"]);
+    let few = Budget { events: 2, ..ALL };
+    let (mut replay, _) = begin(&mut partition, ">", Some("0.1:0"), 0);
+    assert_eq!(pull(&mut partition, &mut replay, few), "a(0,1] b(0,2]");
+    publish(&mut partition, "b", None);
+    assert_eq!(pull(&mut partition, &mut replay, few), "c(0,3] d(0,4]");
+    assert_eq!(pull(&mut partition, &mut replay, few), "b(2,5] live");
+    let (mut replay, _) = begin(&mut partition, ">", Some("0.1:0"), 0);
+    assert_eq!(pull(&mut partition, &mut replay, few), "a(0,1] b(0,5]");
+    partition.log.forget_longest_idle().unwrap();
+    assert_eq!(pull(&mut partition, &mut replay, ALL), "*(0,1] b(1,5] c(1,3] d(1,4] live");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod settling;
 mod steps;
 mod world;
 
-use std::env;
+use std::{env, thread};
 
 use fanfare_protocol::Filter;
 
@@ -45,7 +45,19 @@ fn every_filter_gets_all_of_its_messages_or_is_told_where_the_hole_is() {
     if let Some(seed) = number("SEED") {
         return run(seed);
     }
-    (0..number("SEEDS").unwrap_or(1_000)).for_each(run);
+    let seeds = number("SEEDS").unwrap_or(1_000);
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || (first..seeds).step_by(threads as usize).for_each(run));
+        }
+    });
+}
+
+/// Gaps came all at once, so that they alone filled a small outbox, and move no cursor: the client came back for ever.
+#[test]
+fn more_gaps_than_an_outbox_holds_do_not_close_it_again_and_again() {
+    run(7_326);
 }
 
 fn run(seed: u64) {

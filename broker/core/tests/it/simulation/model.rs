@@ -209,7 +209,7 @@ impl Model {
         while self.kept_of(&topic).count() > count {
             self.trim_oldest(|record| record.topic == topic);
         }
-        while self.kept_bytes() > self.limits.history_bytes {
+        while self.kept().1 > self.limits.history_bytes {
             self.trim_oldest(|_| true);
         }
     }
@@ -271,12 +271,10 @@ impl Model {
         self.topics.iter().map(shown).collect()
     }
 
-    pub(super) fn kept(&self) -> usize {
-        self.current().iter().filter(|record| record.is_kept).count()
-    }
-
-    pub(super) fn kept_bytes(&self) -> usize {
-        self.current().iter().filter(|record| record.is_kept).map(|record| record.cost).sum()
+    /// How many messages are kept, and what they cost.
+    pub(super) fn kept(&self) -> (usize, usize) {
+        let kept = self.current().iter().filter(|record| record.is_kept);
+        kept.fold((0, 0), |(count, bytes), record| (count + 1, bytes + record.cost))
     }
 
     pub(super) fn kept_of(&self, topic: &Topic) -> impl DoubleEndedIterator<Item = &Record> {
