@@ -148,7 +148,8 @@ impl Broker {
             Attempt::Refused(refusal) => Publishing::Done(Err(refusal)),
             Attempt::Full(draft, workers) => {
                 if waiting.len() >= self.limits.waiting_publishes {
-                    return Publishing::Done(Err(Refusal::Overloaded { waited_ms: 0 }));
+                    let waiting_max = self.limits.waiting_publishes;
+                    return Publishing::Done(Err(Refusal::TooManyWaiting { waiting_max }));
                 }
                 let ticket = waiting.push(draft, workers, completion());
                 self.waiting.store(waiting.len(), Ordering::SeqCst);

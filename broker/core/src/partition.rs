@@ -50,6 +50,12 @@ pub enum Refusal {
         /// How long it waited.
         waited_ms: u64,
     },
+    /// So many publishes wait for room already that another may not.
+    #[error("subscribers are behind: {waiting_max} publishes wait for room already, the limit")]
+    TooManyWaiting {
+        /// The limit.
+        waiting_max: usize,
+    },
     /// Another topic would be one too many, and none is idle and empty.
     #[error("there are {topics_max} topics already, the limit, and all keep messages")]
     TooManyTopics {

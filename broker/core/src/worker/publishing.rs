@@ -148,7 +148,9 @@ impl Refusal {
     /// The stable word.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Refusal::Overloaded { .. } | Refusal::TooManyKeys { .. } => ErrorCode::Overloaded,
+            Refusal::Overloaded { .. } | Refusal::TooManyWaiting { .. } | Refusal::TooManyKeys { .. } => {
+                ErrorCode::Overloaded
+            }
             Refusal::TooManyTopics { .. } => ErrorCode::Limit,
             Refusal::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
         }
@@ -158,6 +160,7 @@ impl Refusal {
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Refusal::Overloaded { waited_ms } => Some((*waited_ms).max(1_000)),
+            Refusal::TooManyWaiting { .. } => Some(1_000),
             Refusal::TooManyKeys { .. } => Some(5_000),
             Refusal::TooManyTopics { .. } | Refusal::IdempotencyMismatch => None,
         }

@@ -114,18 +114,11 @@ mod tests {
     }
 
     #[test]
-    fn no_script_makes_markup_or_code_of_text() {
+    fn no_script_makes_markup_or_code_of_text_or_asks_elsewhere() {
         for (path, body) in CONSOLE.iter().filter(|(path, _)| path.ends_with(".js")) {
-            for word in [
-                "innerHTML",
-                "outerHTML",
-                "insertAdjacentHTML",
-                "document.write",
-                "eval(",
-                "http:",
-                "https:/",
-            ] {
-                assert!(!text(body).contains(word), "{path} has {word}");
+            let text = text(body).replace("http://www.w3.org/2000/svg", "a name, not an address");
+            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "://"] {
+                assert!(!text.contains(word), "{path} has {word}");
             }
         }
     }

@@ -89,7 +89,10 @@ pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
         match result {
             Ok((topic, published)) => render(&topic, &published, &mut out),
             Err(failure) => {
-                if let Failure::Refused(refusal @ Refusal::Overloaded { .. }) = failure {
+                if let Failure::Refused(
+                    refusal @ (Refusal::Overloaded { .. } | Refusal::TooManyWaiting { .. }),
+                ) = failure
+                {
                     overloaded = Some(refusal);
                 }
                 out.extend_from_slice(failure.item().to_string().as_bytes());
@@ -131,7 +134,7 @@ async fn publish(
         }
         Err(_) => outcome.await,
     };
-    let result = result.unwrap_or(Err(Refusal::Overloaded { waited_ms: 0 }));
+    let result = result.expect("the broker keeps a completion until it calls it");
     node.metrics.published(result.is_ok(), began.elapsed());
     result
 }
