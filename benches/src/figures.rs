@@ -1,11 +1,13 @@
 //! The runner: broker and floor in turn, each on one core, the generator on the other; then a table.
 //!
 //! The machine is noisy, so each round runs both and a ratio is taken within its round; what is printed are
-//! medians over the rounds. Every run is a fresh process.
+//! medians over the rounds. Every run is a fresh process. A trial measures the broker alone and beside a strain in
+//! one run; then what it did alone stands in the floor's place.
 
 mod process;
 mod row;
 mod scenario;
+mod table;
 
 use std::io::Write;
 
@@ -14,7 +16,8 @@ use serde_json::Value;
 
 pub use process::{Cores, Program};
 pub use row::Row;
-pub use scenario::{Bound, Figure, Rival, SCENARIOS, Scenario, Unit};
+pub use scenario::{Bound, Figure, Rival, Scenario, Unit};
+pub use table::SCENARIOS;
 
 use process::Server;
 
@@ -50,13 +53,19 @@ impl Runner {
         let mut rounds = Vec::new();
         for number in 0..self.rounds {
             let mut round = Round::default();
+            if let (Rival::Alone, Some(broker)) = (&scenario.rival, &self.broker) {
+                let outcome = self.once(broker, scenario, scenario.load, number)?;
+                rounds.push(Round { rival: Some(outcome["alone"].clone()), broker: Some(outcome) });
+                continue;
+            }
             // Who goes first changes, so that neither always finds the machine as the other left it.
             let broker_first = number % 2 == 0;
             for is_broker in [broker_first, !broker_first] {
                 if is_broker {
                     let broker = self.broker.as_ref();
-                    round.broker =
-                        broker.map(|broker| self.once(broker, scenario.load, number)).transpose()?;
+                    round.broker = broker
+                        .map(|broker| self.once(broker, scenario, scenario.load, number))
+                        .transpose()?;
                 } else {
                     round.rival = self.rival(scenario, number)?;
                 }
@@ -68,15 +77,15 @@ impl Runner {
 
     fn rival(&self, scenario: &Scenario, round: usize) -> Result<Option<Value>> {
         match (&scenario.rival, &self.broker) {
-            (Rival::Floor, _) => self.once(&self.floor, scenario.load, round).map(Some),
-            (Rival::Json(load), Some(broker)) => self.once(broker, load, round).map(Some),
-            (Rival::Json(_), None) => Ok(None),
+            (Rival::Floor, _) => self.once(&self.floor, scenario, scenario.load, round).map(Some),
+            (Rival::Json(load), Some(broker)) => self.once(broker, scenario, load, round).map(Some),
+            (Rival::Json(_), None) | (Rival::Alone, _) => Ok(None),
         }
     }
 
     /// Starts a server, drives it once and stops it; the generator's outcome.
-    fn once(&self, program: &Program, load: &str, round: usize) -> Result<Value> {
-        let server = Server::start(program, self.cores.server)?;
+    fn once(&self, program: &Program, scenario: &Scenario, load: &str, round: usize) -> Result<Value> {
+        let server = Server::start(program, self.cores.server, scenario.config)?;
         let mut arguments: Vec<String> = load.split_whitespace().map(str::to_owned).collect();
         let options = [
             ("--server", server.address.to_string()),

@@ -27,7 +27,8 @@ fn plan(server: SocketAddr) -> Plan {
     }
 }
 
-fn start_floor() -> SocketAddr {
+/// Starts a floor that ends with the tests.
+pub(crate) fn start_floor() -> SocketAddr {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
@@ -77,10 +78,15 @@ fn outcome_of(frames: &[&str]) -> FanOut {
         let mut publisher = BufReader::new(listener.accept().unwrap().0);
         read_head(&mut publisher);
         publisher.read_exact(&mut [0; 128]).unwrap();
-        // In two pieces: a frame may come in any number of them.
+        // In two pieces: a frame may come in any number of them. The answer to the ping shows that one is there.
         let (first, second) = bytes.split_at(bytes.len() / 2);
-        subscriber.get_mut().write_all(first).unwrap();
-        thread::sleep(Duration::from_millis(20));
+        let mut piece = Vec::new();
+        wire::push_text(&mut piece, &[br#"["ping","0.a:0"]"#]);
+        piece.extend_from_slice(first);
+        subscriber.get_mut().write_all(&piece).unwrap();
+        let (subscribe, pong) =
+            (wire::subscribe(&Plan::topic(0), Encoding::Json), wire::pong(Encoding::Json));
+        subscriber.read_exact(&mut vec![0; subscribe.len() + pong.len()]).unwrap();
         subscriber.get_mut().write_all(second).unwrap();
         let body = br#"{"topic":"bench.0","position":"0.a:1","heard":true}"#;
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());

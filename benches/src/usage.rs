@@ -12,6 +12,8 @@ pub struct Usage {
     pub cpu_ns: u64,
     /// Its resident memory, in bytes.
     pub resident_bytes: u64,
+    /// The most that this has been.
+    pub resident_bytes_peak: u64,
 }
 
 impl Usage {
@@ -20,13 +22,12 @@ impl Usage {
         let cpu_ns = cpu_ns(pid).with_context(|| format!("reading the CPU time of process {pid}"))?;
         let path = format!("/proc/{pid}/status");
         let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: u64 = resident
-            .and_then(|line| line.split_whitespace().next())
-            .context("no VmRSS")?
-            .parse()
-            .context("VmRSS")?;
-        Ok(Usage { cpu_ns, resident_bytes: kib * 1024 })
+        let bytes = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.split_whitespace().next());
+            Ok(kib.with_context(|| format!("no {name}"))?.parse::<u64>()? * 1024)
+        };
+        Ok(Usage { cpu_ns, resident_bytes: bytes("VmRSS:")?, resident_bytes_peak: bytes("VmHWM:")? })
     }
 
     /// What this process has used until now.

@@ -1,13 +1,18 @@
 //! WebSocket frames as the floor and the generator read and write them: headers only, nothing checked that a
 //! figure does not need.
 
-use fanfare_protocol::Encoding;
+use std::fmt::Display;
+
+use fanfare_protocol::{Encoding, Request};
 
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
 /// The generator's mask. A constant one is as good as any between two programs that trust each other.
 const MASK: [u8; 4] = [0x5a, 0x11, 0xc3, 0x78];
+/// What stands before a moment in stamped data, which is written in so many digits.
+const STAMP: &[u8] = br#"{"at":""#;
+const STAMP_DIGITS: usize = 20;
 
 /// One whole WebSocket frame at the front of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +66,13 @@ pub enum Kind {
     Ping,
     /// `gap`.
     Gap,
-    /// Any other, an error or a goodbye among them.
+    /// `replay`.
+    Replay,
+    /// `live`.
+    Live,
+    /// `goodbye`.
+    Goodbye,
+    /// Any other, an error or a close frame among them.
     Other,
 }
 
@@ -75,6 +86,9 @@ impl Kind {
             Some(b"ok") => Kind::Ok,
             Some(b"pi") => Kind::Ping,
             Some(b"ga") => Kind::Gap,
+            Some(b"re") => Kind::Replay,
+            Some(b"li") => Kind::Live,
+            Some(b"go") => Kind::Goodbye,
             _ => Kind::Other,
         }
     }
@@ -85,6 +99,19 @@ pub fn seq(payload: &[u8]) -> Option<u64> {
     let digits = payload.iter().position(|byte| *byte == b':')? + 1;
     let seq = payload[digits..].iter().take_while(|byte| byte.is_ascii_digit());
     Some(seq.fold(0, |seq, digit| seq * 10 + u64::from(digit - b'0')))
+}
+
+/// The moment in a JSON message frame whose data begin with [`stamped`]'s.
+pub fn stamp(payload: &[u8]) -> Option<u64> {
+    let begin = payload.windows(STAMP.len()).position(|found| found == STAMP)? + STAMP.len();
+    let digits = payload.get(begin..begin + STAMP_DIGITS)?;
+    Some(digits.iter().fold(0, |ns, digit| ns * 10 + u64::from(digit.wrapping_sub(b'0'))))
+}
+
+/// JSON data of so many bytes that carry the moment `ns`.
+pub fn stamped(ns: u64, bytes: usize) -> String {
+    let rest = bytes.saturating_sub(STAMP.len() + STAMP_DIGITS + r#"","x":""}"#.len());
+    format!("{{\"at\":\"{ns:020}\",\"x\":\"{}\"}}", "x".repeat(rest))
 }
 
 /// Appends a broker's text frame that carries `parts`, one behind the other.
@@ -104,6 +131,29 @@ pub fn upgrade_request(host: &str, encoding: Encoding) -> String {
     )
 }
 
+/// The request that publishes `data`, a JSON text, to a topic.
+pub fn publish_request(host: impl Display, topic: &str, data: &str) -> Vec<u8> {
+    post_request(host, &format!("/v1/topics/{topic}"), data)
+}
+
+/// The request that publishes a batch.
+pub fn batch_request(host: impl Display, items: &[String]) -> Vec<u8> {
+    post_request(host, "/v1/publish", &format!("[{}]", items.join(",")))
+}
+
+/// One item of a batch.
+pub fn batch_item(topic: &str, data: &str) -> String {
+    format!("{{\"topic\":\"{topic}\",\"data\":{data}}}")
+}
+
+fn post_request(host: impl Display, path: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
 /// A client's `subscribe` with id 1, masked.
 pub fn subscribe(filter: &str, encoding: Encoding) -> Vec<u8> {
     match encoding {
@@ -118,6 +168,13 @@ pub fn subscribe(filter: &str, encoding: Encoding) -> Vec<u8> {
             masked(BINARY, &payload)
         }
     }
+}
+
+/// A client's request in JSON, masked.
+pub fn request(request: &Request) -> Vec<u8> {
+    let mut payload = Vec::new();
+    request.encode(Encoding::Json, &mut payload);
+    masked(TEXT, &payload)
 }
 
 /// A client's `pong`, masked.
@@ -184,7 +241,10 @@ mod tests {
             (Kind::Ok, r#"["ok",1,{}]"#, b"\x93\xa2ok"),
             (Kind::Ping, r#"["ping","0.b:1"]"#, b"\x92\xa4ping"),
             (Kind::Gap, r#"["gap",null]"#, b"\x95\xa3gap"),
-            (Kind::Other, r#"["goodbye",1012]"#, b"\x94\xa7goodbye"),
+            (Kind::Replay, r#"["replay","a",["gap"]]"#, b"\x93\xa6replay"),
+            (Kind::Live, r#"["live","a","0.b:1"]"#, b"\x93\xa4live"),
+            (Kind::Goodbye, r#"["goodbye",1012]"#, b"\x94\xa7goodbye"),
+            (Kind::Other, r#"["error",1,"limit"]"#, b"\x95\xa5error"),
             (Kind::Other, "", b""),
         ] {
             assert_eq!((Kind::of(json.as_bytes()), Kind::of(msgpack)), (kind, kind));
@@ -196,5 +256,14 @@ mod tests {
         assert_eq!(seq(br#"["message","a.b","0.k3:10492",{"x":7}]"#), Some(10_492));
         assert_eq!(seq(b"\x94\xa7message\xa1a\xa60.k3:7\xa1:"), Some(7));
         assert_eq!(seq(b"nothing"), None);
+    }
+
+    #[test]
+    fn a_stamp_is_read_as_it_is_written() {
+        let data = stamped(1_234_567_890_123, 128);
+        assert_eq!(data.len(), 128);
+        let frame = format!("[\"message\",\"a.b\",\"0.k3:7\",{data},{{\"time\":1}}]");
+        assert_eq!(stamp(frame.as_bytes()), Some(1_234_567_890_123));
+        assert_eq!(stamp(br#"["message","a.b","0.k3:7",{"at":"1"}]"#), None);
     }
 }

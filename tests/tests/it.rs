@@ -4,6 +4,7 @@
 mod it {
     mod backpressure;
     mod command_line;
+    mod command_line_tools;
     mod data;
     mod description;
     mod heartbeat;

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use fanfare_benches::load::{Engine, Plan};
-use fanfare_protocol::Encoding;
+use fanfare_benches::trials::{Broker, Isolation, ManyFilters, ManyTopics, OneSession, Slow, Strain};
+use fanfare_protocol::{Encoding, OnSlow};
+use serde_json::Value;
 
-/// Subscribes, publishes and counts.
+/// Subscribes, publishes and counts; or, in the modes that need --pid, measures a topic alone and beside a strain.
 #[derive(Parser)]
 struct Args {
     /// The broker's or floor's address.
@@ -22,7 +24,7 @@ struct Args {
     /// The subscribers' encoding.
     #[arg(long, global = true, value_enum, default_value = "json")]
     encoding: Spelling,
-    /// For how long to publish.
+    /// For how long to publish, or each part of a trial.
     #[arg(long, global = true, default_value_t = 5.0)]
     seconds: f64,
     /// The length of a message's data.
@@ -38,7 +40,21 @@ enum Spelling {
     Msgpack,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Copy, ValueEnum)]
+enum StrainName {
+    Saturated,
+    Sluggish,
+    Replay,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Policy {
+    Disconnect,
+    Drop,
+    Latest,
+}
+
+#[derive(Clone, Copy, Subcommand)]
 enum Mode {
     /// One publish at a time at a steady rate, to one topic.
     Paced {
@@ -76,10 +92,68 @@ enum Mode {
         #[arg(long, default_value_t = 1)]
         topics: usize,
     },
+    /// A topic beside filters that other sessions follow, and change.
+    Filters {
+        #[arg(long, default_value_t = 100_000)]
+        filters: usize,
+        #[arg(long, default_value_t = 100)]
+        sessions: usize,
+        /// Changes a second, each an unsubscribe and a subscribe.
+        #[arg(long, default_value_t = 1000.0)]
+        changes: f64,
+        /// Publishes a second.
+        #[arg(long, default_value_t = 1000.0)]
+        rate: f64,
+    },
+    /// A topic beside one session that follows many filters, and goes.
+    OneSession {
+        #[arg(long, default_value_t = 10_000)]
+        filters: usize,
+        /// Publishes a second.
+        #[arg(long, default_value_t = 1000.0)]
+        rate: f64,
+    },
+    /// Publishes to many topics in turn, beside publishes to few.
+    ManyTopics {
+        #[arg(long, default_value_t = 100_000)]
+        topics: usize,
+        #[arg(long, default_value_t = 1000)]
+        few: usize,
+        /// Publishes a second.
+        #[arg(long, default_value_t = 2000.0)]
+        rate: f64,
+    },
+    /// A quiet topic beside a strain elsewhere.
+    Isolation {
+        #[arg(long, value_enum)]
+        strain: StrainName,
+        /// Publishes a second to the quiet topic.
+        #[arg(long, default_value_t = 100.0)]
+        rate: f64,
+    },
+    /// Subscribers that read beside subscribers that stopped.
+    Slow {
+        #[arg(long, value_enum, default_value = "disconnect")]
+        policy: Policy,
+        #[arg(long, default_value_t = 1000)]
+        readers: usize,
+        #[arg(long, default_value_t = 1000)]
+        stopped: usize,
+        /// Over how many topics the publishes are spread.
+        #[arg(long, default_value_t = 1)]
+        topics: usize,
+        /// Publishes a second.
+        #[arg(long, default_value_t = 100.0)]
+        rate: f64,
+        /// Until those that stopped have no room left, with some to spare.
+        #[arg(long, default_value_t = 8.0)]
+        fill_seconds: f64,
+    },
 }
 
 impl Args {
-    fn plan(&self) -> Plan {
+    /// The plan of a mode that fans out or rests; none of a trial.
+    fn plan(&self) -> Option<Plan> {
         let base = Plan {
             server: self.server,
             server_pid: self.pid,
@@ -93,18 +167,70 @@ impl Args {
             batch: 1,
             rate: None,
             data_bytes: self.data_bytes,
-            duration: Duration::from_secs_f64(self.seconds),
+            duration: self.time(),
             patience: Duration::from_secs(10),
         };
         match self.mode {
-            Mode::Paced { subscribers, rate } => Plan { subscribers, rate: Some(rate), ..base },
+            Mode::Paced { subscribers, rate } => Some(Plan { subscribers, rate: Some(rate), ..base }),
             Mode::Saturate { subscribers, publishers, batch } => {
-                Plan { subscribers, publishers, batch, ..base }
+                Some(Plan { subscribers, publishers, batch, ..base })
             }
             Mode::Topics { topics, rate, publishers } => {
-                Plan { subscribers: topics, topics, rate: Some(rate), publishers, ..base }
+                Some(Plan { subscribers: topics, topics, rate: Some(rate), publishers, ..base })
             }
-            Mode::Idle { connections, topics } => Plan { subscribers: connections, topics, ..base },
+            Mode::Idle { connections, topics } => Some(Plan { subscribers: connections, topics, ..base }),
+            Mode::Filters { .. }
+            | Mode::OneSession { .. }
+            | Mode::ManyTopics { .. }
+            | Mode::Isolation { .. }
+            | Mode::Slow { .. } => None,
+        }
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    fn run(&self) -> Result<Value> {
+        let Some(plan) = self.plan() else { return self.run_trial() };
+        let engine = Engine::new(plan)?;
+        if matches!(self.mode, Mode::Idle { .. }) {
+            return Ok(serde_json::to_value(engine.idle()?)?);
+        }
+        Ok(serde_json::to_value(engine.fan_out()?)?)
+    }
+
+    fn run_trial(&self) -> Result<Value> {
+        let pid = self.pid.context("a trial needs --pid")?;
+        let (broker, data_bytes, time) = (Broker { address: self.server, pid }, self.data_bytes, self.time());
+        match self.mode {
+            Mode::Filters { filters, sessions, changes, rate } => {
+                ManyFilters { filters, sessions, changes_per_s: changes, rate, data_bytes, time }.run(broker)
+            }
+            Mode::OneSession { filters, rate } => OneSession { filters, rate, data_bytes, time }.run(broker),
+            Mode::ManyTopics { topics, few, rate } => {
+                ManyTopics { topics, few, rate, data_bytes, time }.run(broker)
+            }
+            Mode::Isolation { strain, rate } => {
+                let strain = match strain {
+                    StrainName::Saturated => Strain::Saturated,
+                    StrainName::Sluggish => Strain::Sluggish,
+                    StrainName::Replay => Strain::Replay,
+                };
+                Isolation { strain, rate, data_bytes, time }.run(broker)
+            }
+            Mode::Slow { policy, readers, stopped, topics, rate, fill_seconds } => {
+                let policy = match policy {
+                    Policy::Disconnect => OnSlow::Disconnect,
+                    Policy::Drop => OnSlow::Drop,
+                    Policy::Latest => OnSlow::Latest,
+                };
+                let fill = Duration::from_secs_f64(fill_seconds);
+                Slow { policy, readers, stopped, topics, rate, data_bytes, fill, time }.run(broker)
+            }
+            Mode::Paced { .. } | Mode::Saturate { .. } | Mode::Topics { .. } | Mode::Idle { .. } => {
+                unreachable!("it has a plan")
+            }
         }
     }
 }
@@ -112,14 +238,7 @@ impl Args {
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let engine = Engine::new(args.plan())?;
-    let (exact, line) = if matches!(args.mode, Mode::Idle { .. }) {
-        let outcome = engine.idle()?;
-        (outcome.exact, serde_json::to_string(&outcome)?)
-    } else {
-        let outcome = engine.fan_out()?;
-        (outcome.exact, serde_json::to_string(&outcome)?)
-    };
-    writeln!(std::io::stdout(), "{line}")?;
-    Ok(if exact { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let outcome = args.run()?;
+    writeln!(std::io::stdout(), "{outcome}")?;
+    Ok(if outcome["exact"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,15 +1,25 @@
 //! The servers under test, as processes of their own.
 
-use std::fs::{self, File};
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 /// How long a server may take until it accepts connections.
 const START_MAX: Duration = Duration::from_secs(10);
+
+/// How long it may print nothing until it is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+/// Lines that are kept of what it prints.
+const LINES_MAX: usize = 20;
 
 /// Which core is whose.
 #[derive(Debug, Clone, Copy)]
@@ -48,32 +58,46 @@ pub(super) struct Server {
     /// Where it listens.
     pub(super) address: SocketAddr,
     child: Child,
-    log: PathBuf,
+    folder: PathBuf,
+    printed: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Server {
-    /// Starts `program` on a free port and waits until it accepts connections.
-    pub(super) fn start(program: &Program, core: usize) -> Result<Server> {
+    /// Starts `program` on a free port, in a folder with no file but its configuration, and waits until it accepts
+    /// connections.
+    pub(super) fn start(program: &Program, core: usize, config: &str) -> Result<Server> {
         let address = free_address()?;
-        // An empty folder: no configuration file that happens to lie about is read.
-        let folder = std::env::temp_dir().join(format!("fanfare-figures-{}", std::process::id()));
+        let name = format!("fanfare-figures-{}-{}", std::process::id(), address.port());
+        let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        let log = folder.join(format!("{}-{}.log", program.name(), address.port()));
+        fs::write(folder.join("fanfare.toml"), config).context("writing the configuration")?;
         let arguments = ["--listen".to_owned(), address.to_string()];
+        let (output, input) = std::io::pipe()?;
         let mut command = program.command(core, &arguments);
-        command.current_dir(&folder).stdin(Stdio::null());
-        let output = File::create(&log)?;
-        let child = command.stdout(output.try_clone()?).stderr(output).spawn().context("starting taskset")?;
-        let mut server = Server { address, child, log };
+        command.current_dir(&folder).stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+        let child = command.spawn().context("starting taskset")?;
+        // Its copies of the pipe's input would keep the output from ending.
+        drop(command);
+        let printed = Arc::new(Mutex::new(VecDeque::new()));
+        let (tell, told) = mpsc::sync_channel(1);
+        let kept = printed.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut kept = kept.lock().expect("nobody panics with the lines");
+                kept.truncate(LINES_MAX - 1);
+                kept.push_front(line);
+                // One line is news enough.
+                _ = tell.try_send(());
+            }
+        });
+        let server = Server { address, child, folder, printed };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
-            if let Some(status) = server.child.try_wait()? {
-                bail!("{} ended at once, {status}: {}", program.name(), server.last_words());
+            let is_over = told.recv_timeout(RETRY) == Err(RecvTimeoutError::Disconnected);
+            if is_over || begun.elapsed() > START_MAX {
+                let what = if is_over { "ended at once" } else { "does not listen" };
+                bail!("{} {what}: {}", program.name(), server.last_words());
             }
-            if begun.elapsed() > START_MAX {
-                bail!("{} does not listen on {address}: {}", program.name(), server.last_words());
-            }
-            std::thread::sleep(Duration::from_millis(20));
         }
         Ok(server)
     }
@@ -85,9 +109,8 @@ impl Server {
 
     /// The end of what it has printed.
     pub(super) fn last_words(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().rev().take(20).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        let printed = self.printed.lock().expect("nobody panics with the lines");
+        printed.iter().rev().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -96,8 +119,7 @@ impl Drop for Server {
         // It may have ended by itself; then there is nothing to stop.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_file(&self.log);
-        let _ = self.log.parent().map(fs::remove_dir);
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

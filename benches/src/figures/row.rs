@@ -33,9 +33,9 @@ pub struct Row {
 impl Row {
     /// The row of one figure over all rounds.
     pub(super) fn new(scenario: &Scenario, figure: &Figure, rounds: &[Round]) -> Row {
-        let read =
-            |outcome: &Option<Value>| outcome.as_ref().and_then(|outcome| outcome[figure.key].as_f64());
-        let pairs: Vec<_> = rounds.iter().map(|round| (read(&round.broker), read(&round.rival))).collect();
+        let broker = |round: &Round| at(round.broker.as_ref()?, figure.key);
+        let rival = |round: &Round| at(round.rival.as_ref()?, figure.key.rsplit('.').next()?);
+        let pairs: Vec<_> = rounds.iter().map(|round| (broker(round), rival(round))).collect();
         let mut row = Row {
             scenario: scenario.name,
             title: figure.title,
@@ -60,7 +60,7 @@ impl Row {
 
     /// The head of a table of rows.
     pub fn markdown_head() -> &'static str {
-        "| figure | target | broker | floor | ratio | |\n| --- | --- | --- | --- | --- | --- |"
+        "| figure | target | broker | floor, or alone | ratio | |\n| --- | --- | --- | --- | --- | --- |"
     }
 
     /// The row in a table.
@@ -85,9 +85,20 @@ impl Row {
     }
 }
 
+/// The number at a key with dots.
+fn at(outcome: &Value, key: &str) -> Option<f64> {
+    key.split('.').try_fold(outcome, |part, key| part.get(key))?.as_f64()
+}
+
 /// Why an outcome proves nothing, if it does not.
 fn fault(outcome: &Value) -> Option<String> {
     if outcome["exact"] != true {
+        if let Some(faults) = outcome["faults"].as_array() {
+            return Some(format!(
+                "void: {}",
+                faults.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+            ));
+        }
         let (missing, surplus) = (&outcome["missing"], &outcome["surplus"]);
         return Some(format!("void: {missing} missing, {surplus} surplus, {}", outcome["tally"]));
     }
@@ -105,6 +116,7 @@ fn target(figure: &Figure, rival: &Rival) -> String {
     let rival = match rival {
         Rival::Floor => "the floor",
         Rival::Json(_) => "JSON",
+        Rival::Alone => "alone",
     };
     match figure.bound {
         Bound::AtMost(most) => format!("<= {}", show(most, figure.unit)),
@@ -119,6 +131,7 @@ fn show(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Us if value < 1.0 => format!("{value:.3} us"),
         Unit::Us => format!("{value:.2} us"),
+        Unit::Ms => format!("{value:.2} ms"),
         Unit::MillionPerS => format!("{:.2} M/s", value / 1e6),
         Unit::Bytes => format!("{value:.0} B"),
     }
@@ -158,6 +171,30 @@ mod tests {
     #[test]
     fn a_missed_target_is_bad() {
         assert!(row(&[(2.0, 1.5), (3.0, 2.0)]).is_bad());
+    }
+
+    #[test]
+    fn a_trial_is_held_against_what_it_measured_alone() {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "filters").unwrap();
+        let outcome = json!({ "exact": true, "still": { "server_us_per_publish": 30.0 } });
+        let alone = json!({ "exact": true, "server_us_per_publish": 10.0 });
+        let row =
+            Row::new(scenario, &scenario.figures[0], &[Round { broker: Some(outcome), rival: Some(alone) }]);
+        assert_eq!(
+            (row.ratios.as_slice(), row.target.as_str(), row.verdict.as_str()),
+            (&[3.0][..], "<= 2 x alone", "missed")
+        );
+    }
+
+    #[test]
+    fn a_trial_that_finds_faults_proves_nothing() {
+        let outcome = json!({ "exact": false, "faults": ["a reader was cut"] });
+        let row = Row::new(
+            &SCENARIOS[0],
+            &SCENARIOS[0].figures[0],
+            &[Round { broker: Some(outcome), rival: None }],
+        );
+        assert_eq!(row.verdict, "void: a reader was cut");
     }
 
     #[test]

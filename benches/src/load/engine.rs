@@ -1,16 +1,18 @@
 //! The generator's event loop.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use mio::{Events, Interest, Poll, Token};
+use anyhow::{Result, ensure};
 
+use super::client::{Buffers, Client};
+use super::crowd::{Crowd, Met};
 use super::outcome::{FanOut, Idle, Tally, percentile_us};
 use super::plan::Plan;
 use super::publisher::Publisher;
 use super::subscriber::Subscriber;
 use crate::usage::Usage;
+use crate::wire;
 
 /// Connections that are being made at a time.
 const CONNECTING_MAX: usize = 64;
@@ -26,11 +28,9 @@ const REST: Duration = Duration::from_millis(500);
 /// All connections of one run, driven by one thread.
 pub struct Engine {
     plan: Plan,
-    poll: Poll,
-    scratch: Vec<u8>,
+    crowd: Crowd,
     subscribers: Vec<Subscriber>,
-    publishers: Vec<Publisher>,
-    requests_by_topic: Vec<Rc<[u8]>>,
+    requests_by_topic: Vec<Arc<[u8]>>,
     acknowledged_by_topic: Vec<u64>,
     publishes: usize,
     late: u64,
@@ -43,10 +43,8 @@ impl Engine {
     pub fn new(plan: Plan) -> Result<Engine> {
         ensure!(plan.topics > 0 && plan.batch > 0, "at least one topic and one message a publish");
         Ok(Engine {
-            poll: Poll::new().context("opening epoll")?,
-            scratch: vec![0; 512 << 10],
+            crowd: Crowd::new()?,
             subscribers: Vec::new(),
-            publishers: Vec::new(),
             requests_by_topic: (0..plan.topics).map(|topic| plan.publish_request(topic).into()).collect(),
             acknowledged_by_topic: vec![0; plan.topics],
             publishes: 0,
@@ -59,18 +57,19 @@ impl Engine {
 
     /// Subscribes, publishes and waits until everything acknowledged has arrived.
     pub fn fan_out(mut self) -> Result<FanOut> {
+        self.prepare()?;
+        self.run()
+    }
+
+    /// Connects everybody and subscribes.
+    pub fn prepare(&mut self) -> Result<()> {
         self.subscribe(self.plan.subscribers)?;
-        for _ in 0..self.plan.publishers {
-            let mut publisher = Publisher::connect(&self.plan)?;
-            let token = Token(self.plan.subscribers + self.publishers.len());
-            self.poll.registry().register(
-                &mut publisher.stream,
-                token,
-                Interest::READABLE | Interest::WRITABLE,
-            )?;
-            self.publishers.push(publisher);
-        }
-        self.rest(REST)?;
+        self.crowd.add_publishers(self.plan.server, self.plan.publishers)?;
+        self.rest(REST)
+    }
+
+    /// Publishes and waits until everything acknowledged has arrived; after [`Engine::prepare`].
+    pub fn run(mut self) -> Result<FanOut> {
         let (server_before, own_before) = (self.server_usage()?, Usage::own()?);
         let begun = Instant::now();
         let ended = self.publish(begun)?;
@@ -111,7 +110,6 @@ impl Engine {
 
     /// Connects and subscribes until there are `goal` subscribers.
     fn subscribe(&mut self, goal: usize) -> Result<()> {
-        let mut events = Events::with_capacity(CONNECTING_MAX * 2);
         let mut progress = (0, Instant::now());
         while self.tally.subscribed < goal {
             while self.subscribers.len() < goal
@@ -119,7 +117,7 @@ impl Engine {
             {
                 self.connect()?;
             }
-            self.turn(&mut events, Duration::from_secs(1))?;
+            self.turn(Duration::from_secs(1))?;
             if self.tally.subscribed > progress.0 {
                 progress = (self.tally.subscribed, Instant::now());
             }
@@ -139,24 +137,24 @@ impl Engine {
     fn connect(&mut self) -> Result<()> {
         let index = self.subscribers.len();
         let looks = index.is_multiple_of(LOOKING_EVERY);
-        let mut subscriber = Subscriber::connect(&self.plan, index % self.plan.topics, looks)?;
-        self.poll.registry().register(&mut subscriber.stream, Token(index), Interest::READABLE)?;
-        self.subscribers.push(subscriber);
+        let topic = index % self.plan.topics;
+        let greeting = wire::subscribe(&Plan::topic(topic), self.plan.encoding);
+        let client = Client::connect(self.plan.server, self.plan.encoding, Buffers::Usual, greeting)?;
+        self.crowd.add_client(client)?;
+        self.subscribers.push(Subscriber::new(topic, looks));
         Ok(())
     }
 
     fn rest(&mut self, time: Duration) -> Result<()> {
-        let mut events = Events::with_capacity(1024);
         let until = Instant::now() + time;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
-            self.turn(&mut events, left.max(Duration::from_millis(1)))?;
+            self.turn(left.max(Duration::from_millis(1)))?;
         }
         Ok(())
     }
 
     /// Publishes for the planned time, then waits for what is still to come; when the last of it came.
     fn publish(&mut self, begun: Instant) -> Result<Instant> {
-        let mut events = Events::with_capacity(4096);
         let end = begun + self.plan.duration;
         let (mut newest, mut newest_at) = (self.tally.messages, begun);
         loop {
@@ -166,7 +164,7 @@ impl Engine {
                 timeout = self.begin_publishes(now - begun)?.min(end - now);
             }
             if now >= end {
-                let is_answered = self.publishers.iter().all(Publisher::is_free);
+                let is_answered = self.crowd.publishers.iter().all(Publisher::is_free);
                 let is_over = is_answered && self.awaited() <= self.tally.messages;
                 let is_hopeless = newest_at.max(end).elapsed() > self.plan.patience;
                 ensure!(
@@ -178,7 +176,7 @@ impl Engine {
                     return Ok(newest_at);
                 }
             }
-            self.turn(&mut events, timeout)?;
+            self.turn(timeout)?;
             if self.tally.messages > newest {
                 (newest, newest_at) = (self.tally.messages, Instant::now());
             }
@@ -187,8 +185,10 @@ impl Engine {
 
     /// Begins what is due; how long to sleep until more is.
     fn begin_publishes(&mut self, elapsed: Duration) -> Result<Duration> {
-        for index in 0..self.publishers.len() {
-            if !self.publishers[index].is_free() {
+        // In turn: a connection that asks nothing for long is closed.
+        let (first, count) = (self.publishes, self.crowd.publishers.len());
+        for index in (first..first + count).map(|turn| turn % count) {
+            if !self.crowd.publishers[index].is_free() {
                 continue;
             }
             if let Some(rate) = self.plan.rate {
@@ -200,39 +200,27 @@ impl Engine {
                 self.late += u64::from(lateness > LATE);
             }
             let topic = self.publishes % self.plan.topics;
-            self.publishers[index].ask(self.requests_by_topic[topic].clone(), topic)?;
+            self.crowd.publishers[index].ask(self.requests_by_topic[topic].clone(), topic)?;
             self.publishes += 1;
         }
         Ok(Duration::from_millis(100))
     }
 
     /// Waits for events, at most `timeout`, and takes what they bring.
-    fn turn(&mut self, events: &mut Events, timeout: Duration) -> Result<()> {
-        match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                return Err(error).context("epoll");
+    fn turn(&mut self, timeout: Duration) -> Result<()> {
+        let Engine { plan, crowd, subscribers, acknowledged_by_topic, answer_ns, tally, .. } = self;
+        crowd.turn(timeout, &mut |met| {
+            match met {
+                Met::Frame(index, frame) => subscribers[index].take(&frame, tally),
+                Met::Cut(_) => tally.cuts += 1,
+                Met::Answer(answer) => {
+                    acknowledged_by_topic[answer.topic] += answer.accepted as u64;
+                    tally.refusals += (plan.batch - answer.accepted) as u64;
+                    answer_ns.push(answer.ns);
+                }
             }
-            Ok(()) | Err(_) => {}
-        }
-        for event in events.iter() {
-            let Token(index) = event.token();
-            if let Some(subscriber) = self.subscribers.get_mut(index) {
-                subscriber.read(
-                    &mut self.scratch,
-                    event.is_read_closed() || event.is_error(),
-                    &mut self.tally,
-                )?;
-                continue;
-            }
-            let publisher = &mut self.publishers[index - self.plan.subscribers];
-            publisher.write()?;
-            if let Some(answer) = publisher.read(&mut self.scratch)? {
-                self.acknowledged_by_topic[answer.topic] += answer.accepted as u64;
-                self.tally.refusals += (self.plan.batch - answer.accepted) as u64;
-                self.answer_ns.push(answer.ns);
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn server_usage(&self) -> Result<Option<Usage>> {

@@ -80,7 +80,7 @@ pub struct Idle {
 }
 
 /// The value at `share` of the sorted times, in microseconds.
-pub(super) fn percentile_us(sorted_ns: &[u32], share: f64) -> f64 {
+pub(crate) fn percentile_us(sorted_ns: &[u32], share: f64) -> f64 {
     let last = sorted_ns.len().saturating_sub(1);
     let index = (last as f64 * share).round() as usize;
     sorted_ns.get(index).map_or(0.0, |ns| f64::from(*ns) / 1e3)

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fanfare_protocol::Encoding;
 
+use crate::wire;
+
 /// Who subscribes, who publishes, what, how fast and for how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -38,11 +40,6 @@ impl Plan {
         format!("bench.{index}")
     }
 
-    /// The name of the server in requests.
-    pub fn host(&self) -> String {
-        self.server.to_string()
-    }
-
     /// How many subscribers one of the topics has.
     pub fn subscribers_of(&self, topic: usize) -> usize {
         let rest = self.subscribers % self.topics;
@@ -54,17 +51,9 @@ impl Plan {
         let topic = Plan::topic(topic);
         let fill = "x".repeat(self.data_bytes.saturating_sub(r#"{"x":""}"#.len()));
         let data = format!("{{\"x\":\"{fill}\"}}");
-        let (path, body) = if self.batch == 1 {
-            (format!("/v1/topics/{topic}"), data)
-        } else {
-            let item = format!("{{\"topic\":\"{topic}\",\"data\":{data}}}");
-            ("/v1/publish".to_owned(), format!("[{}]", vec![item; self.batch].join(",")))
-        };
-        format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.host(),
-            body.len()
-        )
-        .into_bytes()
+        if self.batch == 1 {
+            return wire::publish_request(self.server, &topic, &data);
+        }
+        wire::batch_request(self.server, &vec![wire::batch_item(&topic, &data); self.batch])
     }
 }

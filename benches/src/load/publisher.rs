@@ -1,18 +1,17 @@
 //! One publisher: a keep-alive HTTP connection with one request at a time.
 
 use std::io::{ErrorKind, Read, Write};
-use std::rc::Rc;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use mio::net::TcpStream;
 
-use super::plan::Plan;
-
 /// One publisher's connection.
-pub(super) struct Publisher {
-    pub(super) stream: TcpStream,
-    request: Rc<[u8]>,
+pub(crate) struct Publisher {
+    pub(crate) stream: TcpStream,
+    request: Arc<[u8]>,
     sent: usize,
     topic: usize,
     /// When the request was begun whose answer has not come.
@@ -21,37 +20,37 @@ pub(super) struct Publisher {
 }
 
 /// The answer to one publish.
-pub(super) struct Answer {
-    pub(super) topic: usize,
+pub(crate) struct Answer {
+    pub(crate) topic: usize,
     /// Messages that were given a position.
-    pub(super) accepted: usize,
-    pub(super) ns: u32,
+    pub(crate) accepted: usize,
+    pub(crate) ns: u32,
 }
 
 impl Publisher {
     /// Connects.
-    pub(super) fn connect(plan: &Plan) -> Result<Publisher> {
-        let stream = std::net::TcpStream::connect(plan.server).context("connecting a publisher")?;
+    pub(crate) fn connect(server: SocketAddr) -> Result<Publisher> {
+        let stream = std::net::TcpStream::connect(server).context("connecting a publisher")?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        let (stream, request) = (TcpStream::from_std(stream), Rc::from([]));
+        let (stream, request) = (TcpStream::from_std(stream), Arc::from([]));
         Ok(Publisher { stream, request, sent: 0, topic: 0, asked: None, answer: Vec::new() })
     }
 
     /// True if no answer is awaited.
-    pub(super) fn is_free(&self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         self.asked.is_none()
     }
 
     /// Begins a publish to `topic`.
-    pub(super) fn ask(&mut self, request: Rc<[u8]>, topic: usize) -> Result<()> {
+    pub(crate) fn ask(&mut self, request: Arc<[u8]>, topic: usize) -> Result<()> {
         assert!(self.is_free(), "one request at a time");
         (self.request, self.sent, self.topic, self.asked) = (request, 0, topic, Some(Instant::now()));
         self.write()
     }
 
     /// Writes what the socket takes of the request.
-    pub(super) fn write(&mut self) -> Result<()> {
+    pub(crate) fn write(&mut self) -> Result<()> {
         while self.sent < self.request.len() {
             match self.stream.write(&self.request[self.sent..]) {
                 Ok(written) => self.sent += written,
@@ -63,7 +62,7 @@ impl Publisher {
     }
 
     /// Reads all that is there; the answer, once it is whole.
-    pub(super) fn read(&mut self, scratch: &mut [u8]) -> Result<Option<Answer>> {
+    pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Result<Option<Answer>> {
         loop {
             match self.stream.read(scratch) {
                 Ok(0) => bail!("the server closed a publisher's connection"),

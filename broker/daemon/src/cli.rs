@@ -1,6 +1,10 @@
 //! The command line of `fanfare`.
 
+pub mod bench;
 pub mod check;
+mod parse;
+pub mod publish;
+pub mod subscribe;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +12,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use fanfare_core::WORKERS_MAX;
 
+use self::bench::BenchFlags;
 use self::check::CheckFlags;
+use self::publish::PublishFlags;
+use self::subscribe::SubscribeFlags;
 use crate::config::parse_address;
 
 const EXAMPLES: &str = "\
@@ -21,11 +28,16 @@ Examples:
 
 Publish to a running broker, and read what it keeps:
   curl -d '{\"id\": 42}' -H 'Content-Type: application/json' http://127.0.0.1:8900/v1/topics/orders.eu
-  curl http://127.0.0.1:8900/v1/topics/orders.eu/messages";
+  curl http://127.0.0.1:8900/v1/topics/orders.eu/messages
+  fanfare publish orders.eu '{\"id\": 42}'
+  fanfare subscribe 'orders.>' --last 10";
 
 const SOURCES: &str = "\
 Settings come from the file given by --config (else ./fanfare.toml, if there is one), then from variables
 FANFARE__SECTION__KEY such as FANFARE__LIMITS__FRAME_BYTES=128KiB, then from flags; the later wins.";
+
+/// The broker that the commands speak to unless told otherwise.
+const URL: &str = "http://127.0.0.1:8900";
 
 /// Fanfare carries events from those who publish to those who follow, over HTTP and WebSocket.
 #[derive(Debug, Clone, Parser)]
@@ -49,6 +61,15 @@ pub enum Command {
     /// Print the configuration that `serve` would have, with the source of each value, or every mistake in it.
     #[command(after_long_help = SOURCES)]
     Check(CheckFlags),
+    /// Publish a message, or each line of a pipe, and tell where it is and whether anyone heard it.
+    #[command(after_help = publish::EXAMPLES)]
+    Publish(PublishFlags),
+    /// Print what is published, as it happens and over any cut.
+    #[command(after_help = subscribe::EXAMPLES)]
+    Subscribe(SubscribeFlags),
+    /// Measure a running broker: subscribers, publishers, latencies, and what they cost it.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(BenchFlags),
 }
 
 /// The flags of `fanfare serve`.
@@ -88,10 +109,8 @@ mod tests {
     }
 
     fn flags(line: &str) -> Result<ServeFlags, String> {
-        match command(line)? {
-            Command::Serve(flags) => Ok(flags),
-            other => Err(format!("{other:?}")),
-        }
+        let command = command(line)?;
+        if let Command::Serve(flags) = command { Ok(flags) } else { Err(format!("{command:?}")) }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use fanfare::cli::bench::bench;
 use fanfare::cli::check::{CheckFlags, check};
+use fanfare::cli::publish::publish;
+use fanfare::cli::subscribe::subscribe;
 use fanfare::cli::{Arguments, Command, ServeFlags};
 use fanfare::config::Settings;
 use fanfare::server::Server;
@@ -19,6 +22,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().into_command() {
         Command::Serve(flags) => serve(&flags),
         Command::Check(flags) => print_check(&flags),
+        Command::Publish(flags) => publish(&flags),
+        Command::Subscribe(flags) => subscribe(&flags),
+        Command::Bench(flags) => bench(&flags),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

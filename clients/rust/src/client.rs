@@ -49,12 +49,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            encoding: Encoding::Json,
-            token: None,
-            queue_events_max: 1024,
-            message_bytes_max: 16 << 20,
-        }
+        Options { encoding: Encoding::Json, token: None, queue_events_max: 1024, message_bytes_max: 16 << 20 }
     }
 }
 

@@ -1,10 +1,16 @@
-//! The session as whoever brings a transport uses it: by dialogue, by the vectors, and against a small broker.
+//! The session by dialogue and by the vectors, and the client and the publisher against a scripted broker.
 
+#[cfg(test)]
 mod it {
     mod answers;
+    mod broker;
+    mod chance;
+    mod client;
     mod closes;
     mod cursors;
     mod cuts;
     mod dialogue;
+    mod publisher;
+    mod scripted;
     mod vectors;
 }

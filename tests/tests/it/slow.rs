@@ -155,3 +155,14 @@ async fn who_asks_for_the_latest_ends_with_the_newest_of_each_topic() {
     assert_eq!(broker.metric("fanfare_gaps_total").await, 0.0);
     broker.assert_well().await;
 }
+
+#[tokio::test]
+async fn a_slow_subscriber_that_never_reads_again_is_gone_once_its_time_to_close_is_over() {
+    let mut broker = Broker::with("[limits]\noutbox_bytes = \"256KiB\"").await;
+    let _deaf = narrow(&broker, "news", json!({})).await;
+    while broker.metric(SLOW_CLOSES).await == 0.0 {
+        publish_to(&broker, &vec!["news".to_owned(); 60]).await;
+    }
+    broker.until_metric("fanfare_sessions", |sessions| sessions == 0.0).await;
+    broker.assert_well().await;
+}

@@ -2,10 +2,10 @@
 
 /** Why a question was not answered, in plain words. */
 export class Problem extends Error {
-  constructor(message, { status = 0, retryAfterMs } = {}) {
+  constructor(message, { status = 0, detail = message } = {}) {
     super(message);
     this.status = status;
-    this.retryAfterMs = retryAfterMs;
+    this.detail = detail;
   }
 }
 
@@ -28,9 +28,9 @@ export async function askText(path, { method = "GET", type, body, signal } = {})
     throw error instanceof TypeError ? new Problem("The broker can't be reached.") : error;
   }
   if (response.ok) return text;
-  const { code, detail, retry_after_ms: retryAfterMs } = parsed(text) ?? {};
+  const { code, detail } = parsed(text) ?? {};
   const told = detail === undefined ? `The answer is ${response.status} ${response.statusText}` : `${detail} (${code})`;
-  throw new Problem(told, { status: response.status, retryAfterMs });
+  throw new Problem(told, { status: response.status, detail });
 }
 
 /** The answer as a value, or the problem that came in its place. */

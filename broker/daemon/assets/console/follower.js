@@ -159,11 +159,11 @@ export class Follower {
 
   #closed(code, reason) {
     this.#drop();
-    const why = reason || `the connection is gone (${code})`;
+    const why = reason || `connection lost (${code})`;
     if (!comesBack(code)) return this.view.state("closed", why);
     const backoff = Math.min(500 * 2 ** this.#tries++, WAIT_MS_MAX) * (0.5 + Math.random() / 2);
     const wait = this.#reconnectAfterMs ?? backoff;
-    this.view.state("waiting", `${why}; back in ${seconds(wait)}`);
+    this.view.state("waiting", `${why}; trying again in ${seconds(wait)}`);
     this.#wait = setTimeout(() => this.connect(), wait);
   }
 

@@ -3,7 +3,7 @@
 import { ask, askText } from "./api.js";
 import { byId, element, trouble } from "./elements.js";
 import { Fill } from "./fill.js";
-import { clock, seconds } from "./formats.js";
+import { clock } from "./formats.js";
 import { Limits } from "./limits.js";
 import { Metrics } from "./metrics.js";
 import { Now } from "./now.js";
@@ -57,8 +57,7 @@ async function readiness(signal) {
     return { state: "yes", word: "Ready.", why: `The broker delivers, ${on}.` };
   } catch (problem) {
     if (problem.status !== 503) throw problem;
-    const again = problem.retryAfterMs === undefined ? "" : ` It may help to try again in ${seconds(problem.retryAfterMs)}.`;
-    return { state: "no", word: "Not ready.", why: `${sentence(problem.message)}${again}` };
+    return { state: "no", word: "Not ready.", why: sentence(problem.detail) };
   }
 }
 

@@ -67,7 +67,7 @@ const ROWS = [
 
 const COLUMNS = [
   { label: "What", className: "key" },
-  { label: "Since the broker began", className: "number" },
+  { label: "Since its start", className: "number" },
   { label: "Since you look", className: "number" },
   { label: "Per second", className: "number" },
 ];

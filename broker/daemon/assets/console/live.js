@@ -7,6 +7,7 @@ import { noticeRow, rowOf } from "./messages.js";
 import { hash } from "./tabs.js";
 
 const ROWS_MAX = 200;
+const DRAW_EVERY_MS = 100;
 
 /** What is followed, and what came. */
 export class Live {
@@ -18,6 +19,8 @@ export class Live {
   #count = 0;
   #isPaused = false;
   #isDrawing = false;
+  /** When it was drawn last. */
+  #drawn = 0;
 
   constructor() {
     byId("follow").addEventListener("submit", (event) => {
@@ -111,7 +114,7 @@ export class Live {
     this.#add(text);
   }
 
-  /** Frames wait for the next drawing, so that a flood of them costs one. */
+  /** Frames wait for the next drawing, so that a flood of them costs ten drawings a second. */
   #add(frame) {
     this.#waiting.push(frame);
     if (this.#waiting.length > 2 * ROWS_MAX) this.#waiting = this.#waiting.slice(-ROWS_MAX);
@@ -121,11 +124,13 @@ export class Live {
   #drawSoon() {
     if (this.#isDrawing) return;
     this.#isDrawing = true;
-    requestAnimationFrame(() => {
+    const draw = () => {
       this.#isDrawing = false;
+      this.#drawn = performance.now();
       this.#tellSeen();
       if (!this.#isPaused) this.#draw();
-    });
+    };
+    setTimeout(() => requestAnimationFrame(draw), Math.max(0, this.#drawn + DRAW_EVERY_MS - performance.now()));
   }
 
   #draw() {

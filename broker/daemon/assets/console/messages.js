@@ -5,7 +5,7 @@ import { count } from "./formats.js";
 import { hash } from "./tabs.js";
 
 /** More of a message is shown when it is asked for. */
-const SHOWN_MAX = 2_000;
+const SHOWN_MAX = 1_000;
 
 /** What stands in a list for a frame `message` or `gap`. */
 export function rowOf(frame) {

@@ -10,8 +10,9 @@ export class Pages {
   #before = [];
   #last = null;
 
-  /** The two buttons are found by the list's name; `moved` is told when another page is wanted. */
-  constructor(name, moved) {
+  /** The two buttons are found by the list's id; `moved` is told when another page is wanted. */
+  constructor(name, what, moved) {
+    this.what = what;
     this.previous = byId(`${name}-previous`);
     this.next = byId(`${name}-next`);
     this.previous.addEventListener("click", () => {
@@ -36,13 +37,14 @@ export class Pages {
     this.#before = [];
   }
 
-  /** Takes note of the names that came, and tells which they are: "101 to 200", say. */
+  /** Takes note of the names that came, and tells which they are: "Topics 101 to 200", say; nothing if they are all. */
   came(names, more) {
     this.#last = names.at(-1);
     this.previous.hidden = this.#before.length === 0;
     this.next.hidden = !more;
     const skipped = this.#before.length * PAGE;
-    if (this.#before.length === 0 && !more) return "";
-    return names.length === 0 ? "none on this page" : `${count(skipped + 1)} to ${count(skipped + names.length)}`;
+    if (skipped === 0 && !more) return "";
+    if (names.length === 0) return "Nothing is left on this page; the others are before it.";
+    return `${this.what} ${count(skipped + 1)} to ${count(skipped + names.length)}.`;
   }
 }

@@ -7,6 +7,9 @@ import { counted } from "./formats.js";
 
 const COPIED_MS = 2_000;
 
+/** Ends what the button says for a moment. */
+let told = null;
+
 /** Brings the form to life. */
 export function beginToPublish() {
   const form = byId("publish");
@@ -41,7 +44,7 @@ function written() {
 
 function showLine() {
   const { path, data, type } = written();
-  tell(byId("curl"), curlLine(address(path), type, data));
+  tell(byId("curl"), curlLine(address(path).href, type, data));
 }
 
 async function publish() {
@@ -63,7 +66,8 @@ function say(text, className) {
 async function copy() {
   const isCopied = await copied(byId("curl"));
   tell(byId("copy"), isCopied ? "Copied" : "Press Ctrl + C");
-  setTimeout(() => tell(byId("copy"), "Copy"), COPIED_MS);
+  clearTimeout(told);
+  told = setTimeout(() => tell(byId("copy"), "Copy"), COPIED_MS);
 }
 
 async function copied(place) {

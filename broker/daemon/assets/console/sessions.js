@@ -14,15 +14,15 @@ const COLUMNS = [
   { label: "Protocol" },
   { label: "Open for", className: "number" },
   { label: "Subscriptions", className: "filters" },
-  { label: "Waits for it", className: "number" },
-  { label: "", className: "do" },
+  { label: "Outbox", className: "number" },
+  { label: "Action", className: "do" },
 ];
 
 /** The list of sessions. */
 export class Sessions {
   section = "sessions";
   #own;
-  #pages = new Pages("sessions", () => this.#poll.now());
+  #pages = new Pages("sessions", "Sessions", () => this.#poll.now());
   #rows = new Rows(byId("sessions-table").tBodies[0], (id) => this.#row(id));
   #poll = new Poll((signal) => this.#look(signal), ({ message }) => this.#failed(message));
 
@@ -49,7 +49,7 @@ export class Sessions {
     this.#rows.show(sessions, ({ session }) => session);
     const which = this.#pages.came(sessions.map(({ session }) => session), more);
     const sum = sessions.length === 0 ? "Nobody is connected." : `${counted(sessions.length, "session")}.`;
-    tell(byId("sessions-note"), which === "" ? sum : `Sessions ${which}, the oldest first.`);
+    tell(byId("sessions-note"), which || sum);
   }
 
   #failed(message) {
@@ -72,7 +72,7 @@ export class Sessions {
         own.hidden = id !== this.#own();
         tell(protocol, info.protocol.split(".").at(-1));
         tell(open, duration(info.open_ms));
-        tell(outbox, info.outbox_items === 0 ? "nothing" : `${bytes(info.outbox_bytes)}, ${counted(info.outbox_items, "item")}`);
+        tell(outbox, info.outbox_items === 0 ? "empty" : waiting(info));
         outbox.classList.toggle("busy", info.outbox_items > 0);
         const list = JSON.stringify(info.subscriptions);
         if (list !== shown) showFilters(filters, info.subscriptions);
@@ -96,6 +96,10 @@ export class Sessions {
     byId("sessions").querySelector("h2").focus();
     this.#poll.now();
   }
+}
+
+function waiting({ outbox_bytes: size, outbox_items: items }) {
+  return `${bytes(size)}, ${counted(items, "item")}`;
 }
 
 function showFilters(cell, filters) {

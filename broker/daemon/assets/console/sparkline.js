@@ -18,8 +18,10 @@ export class Sparkline {
     this.element.append(this.#line);
   }
 
+  /** Takes the newest value; null where none is known. */
   add(value) {
-    this.#values.push(value ?? 0);
+    if (value === null) return;
+    this.#values.push(value);
     if (this.#values.length > POINTS) this.#values.shift();
     const most = Math.max(...this.#values, 1e-9);
     const skipped = POINTS - this.#values.length;

@@ -23,7 +23,7 @@ export class OneTopic {
   #poll = new Poll((signal) => this.#look(signal), ({ message }) => trouble(byId("one-topic-trouble"), message));
 
   constructor() {
-    for (const name of ["Messages/s", "Published", "Kept", "Following", "Newest kept", "Position"]) {
+    for (const name of ["Messages/s", "Published", "Kept", "Subscriptions", "Newest kept", "Position"]) {
       const value = element("dd");
       const pair = element("div");
       pair.append(element("dt", "", name), value);
@@ -32,8 +32,10 @@ export class OneTopic {
     }
     byId("one-topic-clear").addEventListener("click", () => this.#clear());
     byId("one-topic-publish").addEventListener("click", () => {
+      const topic = this.#topic;
+      // What is hidden can't be given the focus.
+      addEventListener("hashchange", () => publishTo(topic), { once: true });
       location.hash = hash("live");
-      publishTo(this.#topic);
     });
     byId("one-topic-more").addEventListener("click", () => {
       this.#limit = FRAMES_MORE;
@@ -84,7 +86,7 @@ export class OneTopic {
       "Messages/s": rate(this.#rates.of([[this.#topic, info.published]]).get(this.#topic)),
       Published: count(info.published),
       Kept: count(info.kept),
-      Following: count(info.subscriptions),
+      Subscriptions: count(info.subscriptions),
       "Newest kept": info.time === null ? "–" : ago(info.time),
       Position: info.position,
     };

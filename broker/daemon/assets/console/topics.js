@@ -12,10 +12,10 @@ const COLUMNS = [
   { label: "Messages/s", className: "number" },
   { label: "Published", className: "number" },
   { label: "Kept", className: "number" },
-  { label: "Following", className: "number" },
-  { label: "Newest kept" },
+  { label: "Subscriptions", className: "number" },
+  { label: "Newest kept", className: "time" },
   { label: "Position", className: "position" },
-  { label: "", className: "do" },
+  { label: "Action", className: "do" },
 ];
 
 /** The list of topics. */
@@ -23,7 +23,7 @@ export class Topics {
   section = "topics";
   #filter = "";
   #rates = new Rates();
-  #pages = new Pages("topics", () => this.#poll.now());
+  #pages = new Pages("topics", "Topics", () => this.#poll.now());
   #rows = new Rows(byId("topics-table").tBodies[0], row);
   #poll = new Poll((signal) => this.#look(signal), ({ message }) => this.#failed(message));
 
@@ -56,7 +56,7 @@ export class Topics {
     byId("topics-table").classList.remove("stale");
     this.#rows.show(topics.map((info) => ({ ...info, rate: rates.get(info.topic) })), ({ topic }) => topic);
     const which = this.#pages.came(topics.map(({ topic }) => topic), more);
-    tell(byId("topics-note"), which !== "" ? `Topics ${which}, by name.` : this.#sum(topics.length));
+    tell(byId("topics-note"), which || this.#sum(topics.length));
   }
 
   #sum(many) {
@@ -73,7 +73,7 @@ export class Topics {
 
 function row(topic) {
   const { row, cells } = tableRow(COLUMNS);
-  const [name, speed, published, kept, following, newest, position, act] = cells;
+  const [name, speed, published, kept, subscriptions, newest, position, act] = cells;
   name.append(link(hash("topic", topic), topic));
   const follow = link(hash("live", topic), "Follow", "button quiet");
   follow.setAttribute("aria-label", `Follow ${topic}`);
@@ -85,7 +85,7 @@ function row(topic) {
       speed.classList.toggle("busy", info.rate > 0);
       tell(published, count(info.published));
       tell(kept, count(info.kept));
-      tell(following, count(info.subscriptions));
+      tell(subscriptions, count(info.subscriptions));
       tell(newest, info.time === null ? "–" : ago(info.time));
       tell(position, info.position);
     },

@@ -5,8 +5,8 @@
 use fanfare_protocol::ErrorCode;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap,
+    HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, StatusCode};
 
@@ -24,7 +24,11 @@ pub(super) fn preflight(method: &Method, headers: &HeaderMap) -> Option<Answer> 
         return None;
     }
     if !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return Some(problem(ErrorCode::MethodNotAllowed, "OPTIONS is served to the preflights of pages alone", None));
+        return Some(problem(
+            ErrorCode::MethodNotAllowed,
+            "OPTIONS is served to the preflights of pages alone",
+            None,
+        ));
     }
     let mut answer = super::bytes(StatusCode::NO_CONTENT, "text/plain", bytes::Bytes::new());
     let allowed: [(HeaderName, &str); 3] = [

@@ -70,7 +70,8 @@ impl Metrics {
             registry,
             ("errors", "Error frames sent, by code", None),
             "code",
-            ErrorCode::ALL.map(|code| (code.as_str().to_owned(), workers.errors.get(&code).copied().unwrap_or(0))),
+            ErrorCode::ALL
+                .map(|code| (code.as_str().to_owned(), workers.errors.get(&code).copied().unwrap_or(0))),
         );
         family(
             registry,
@@ -112,10 +113,14 @@ fn register_state(registry: &mut Registry, node: &Node, fill: Fill) {
     for (name, help, value) in [
         ("sessions", "WebSocket sessions that are open", fill.sessions),
         ("connections", "Connections that are open", node.connections()),
+        ("connections_limit", "Connections that may be open", limits.connections),
         ("subscriptions", "Subscriptions of all sessions and long polls", stats.subscriptions),
+        ("subscriptions_limit", "Subscriptions that there may be", limits.filters),
         ("topics", "Topics remembered", stats.topics),
+        ("topics_limit", "Topics that may be remembered", limits.topics),
         ("history_messages", "Messages kept", stats.kept),
         ("waiting_publishes", "Publishes that wait for room", stats.waiting_publishes),
+        ("waiting_publishes_limit", "Publishes that may wait for room", limits.waiting_publishes),
         ("outbox_items", "Items that wait in all outboxes", fill.outbox_items),
     ] {
         registry.register(name, help, ConstGauge::new(value as u64));

@@ -44,7 +44,14 @@ struct Socket {
 impl Sockets {
     pub(crate) fn insert(&mut self, key: SessionKey, stream: OwnedWriteHalf) {
         let stream = Rc::new(stream);
-        let socket = Socket { stream, is_blocked: false, is_shut: false, is_closing: false, is_closed: false, partial: None };
+        let socket = Socket {
+            stream,
+            is_blocked: false,
+            is_shut: false,
+            is_closing: false,
+            is_closed: false,
+            partial: None,
+        };
         self.by_session.insert(key, socket);
     }
 
@@ -73,15 +80,17 @@ impl Local {
     /// Writes what waits for a session until its socket takes no more, and pulls what follows in its replays.
     pub(crate) fn write(self: &Rc<Local>, key: SessionKey) {
         let mut sockets = self.sockets.borrow_mut();
-        let Some(socket) = sockets.by_session.get_mut(key) else { return };
+        let Sockets { by_session, closing: all_closing, .. } = &mut *sockets;
+        let Some(socket) = by_session.get_mut(key) else { return };
+        let closing = self.worker.borrow().session(key).and_then(|session| session.closing()).is_some();
+        if closing && !socket.is_closing {
+            socket.is_closing = true;
+            all_closing.push_back((self.node.clock.now().ms() + CLOSE_MS, key));
+        }
         if socket.is_blocked {
             return;
         }
-        let written = self.write_outbox(key, socket);
-        let closing = self.worker.borrow().session(key).and_then(|session| session.closing()).is_some();
-        let begins_to_close = closing && !socket.is_closing;
-        socket.is_closing = closing;
-        match written {
+        match self.write_outbox(key, socket) {
             Written::All => {
                 if closing && socket.is_closed {
                     // Both have said goodbye: the server closes first (RFC 6455, section 7.1.1).
@@ -97,9 +106,6 @@ impl Local {
             }
             // The task that reads it ends with the same error.
             Written::Broken => shut(socket.stream.as_ref().as_ref(), std::net::Shutdown::Both),
-        }
-        if begins_to_close {
-            sockets.closing.push_back((self.node.clock.now().ms() + CLOSE_MS, key));
         }
         drop(sockets);
         let replaying = self.worker.borrow().is_replaying(key);

@@ -202,8 +202,10 @@ impl Driver {
                 if is_new {
                     self.followers.insert(filter, sender);
                 }
-                // Whoever asked may have given up; the queue's other end went with it.
-                let _ = answer.send(is_new);
+                if answer.send(is_new).is_err() {
+                    // Whoever asked has given up.
+                    self.look_at_followers();
+                }
             }
             Command::Close(done) => {
                 self.session.close();

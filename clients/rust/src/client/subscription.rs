@@ -49,7 +49,8 @@ impl Subscription {
                 Some(Item::Moved(cursor)) => self.cursor = Some(cursor),
                 None => {
                     self.is_ended = true;
-                    let task_ended = || Event::Closed { code: 1006, reason: "the client's task was ended".to_owned() };
+                    let task_ended =
+                        || Event::Closed { code: 1006, reason: "the client's task was ended".to_owned() };
                     return Poll::Ready(Some(self.receiver.last().cloned().unwrap_or_else(task_ended)));
                 }
             }

@@ -127,7 +127,9 @@ mod tests {
             {"topic": "a", "position": "0.k3f9a:7", "heard": true, "receivers": 2},
             {"error": {"code": "overloaded", "detail": "no room", "retry_after_ms": 1000}},
             {"error": {"code": "later", "detail": "new"}}]}"#;
-        let [Ok(published), Err(overloaded), Err(later)] = &results(body).unwrap()[..] else { panic!("three results") };
+        let [Ok(published), Err(overloaded), Err(later)] = &results(body).unwrap()[..] else {
+            panic!("three results")
+        };
         assert_eq!((published.position.seq, published.receivers, published.repeated), (7, Some(2), false));
         assert_eq!((overloaded.code.as_str(), overloaded.retry_after_ms), ("overloaded", Some(1000)));
         assert_eq!((later.code.as_str(), later.detail.as_str()), ("internal", "later: new"));

@@ -52,7 +52,8 @@ impl Connections {
                 None => (self.connect().await?, true),
             };
             let work = async { Ok(sender.try_send_request(request).await) };
-            let sent = within(ANSWER_MAX, work).await.map_err(|error| PublishError::Unclear(error.to_string()))?;
+            let sent =
+                within(ANSWER_MAX, work).await.map_err(|error| PublishError::Unclear(error.to_string()))?;
             let mut answer = match sent {
                 Ok(answer) => answer,
                 Err(mut error) => match error.take_message() {
@@ -95,7 +96,9 @@ impl Connections {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         let body = Full::new(ask.body);
-        request.body(body).map_err(|error| PublishError::Unreachable(format!("the request can't be written: {error}")))
+        request
+            .body(body)
+            .map_err(|error| PublishError::Unreachable(format!("the request can't be written: {error}")))
     }
 
     fn unreachable(&self, error: io::Error) -> PublishError {

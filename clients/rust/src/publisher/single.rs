@@ -19,7 +19,9 @@ pub(super) fn ask(topic: &Topic, publication: &Publication) -> Option<Ask> {
     }
     let content_type = HeaderValue::from_str(content_type(publication)?).ok()?;
     let idempotency_key = match idempotency_key {
-        Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => Some(HeaderValue::from_str(key).ok()?),
+        Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Some(HeaderValue::from_str(key).ok()?)
+        }
         Some(_) => return None,
         None => None,
     };

@@ -61,7 +61,8 @@ async fn check(dial: &Dial, key: &str, response: &mut Response<Incoming>) -> Res
         return Err(ConnectError::Refused { address, status: status.as_u16(), detail });
     }
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let not_a_broker = |detail: &str| ConnectError::NotABroker { address: address.clone(), detail: detail.to_owned() };
+    let not_a_broker =
+        |detail: &str| ConnectError::NotABroker { address: address.clone(), detail: detail.to_owned() };
     if header(SEC_WEBSOCKET_ACCEPT) != accept(key) {
         return Err(not_a_broker("its answer to the handshake has the wrong Sec-WebSocket-Accept"));
     }

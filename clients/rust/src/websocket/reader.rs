@@ -38,6 +38,9 @@ pub(super) async fn read(
         let mut answer = |_: Frame<'_>| std::future::ready(Ok::<(), WebSocketError>(()));
         let incoming = match socket.read_frame(&mut answer).await {
             Ok(frame) => whole.take(frame.fin, frame.opcode, frame.payload.into()),
+            Err(WebSocketError::UnexpectedEOF) => {
+                Incoming::End { code: None, reason: "the connection broke".to_owned() }
+            }
             Err(error) => Incoming::End { code: code_of(&error), reason: error.to_string() },
         };
         let is_last = matches!(incoming, Incoming::End { .. });

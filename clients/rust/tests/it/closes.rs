@@ -18,7 +18,8 @@ fn the_codes_decide_whether_it_comes_back() {
         let comes_back = matches!(session.status(), Status::Waiting { .. });
         assert_eq!(Value::Bool(comes_back), close["comes_back"], "{code}");
         session.tick(1, 0.0);
-        let connects = std::iter::from_fn(|| session.poll()).filter(|output| *output == Output::Connect).count();
+        let connects =
+            std::iter::from_fn(|| session.poll()).filter(|output| *output == Output::Connect).count();
         assert_eq!(connects, usize::from(comes_back), "{code}");
     }
 }

@@ -5,11 +5,23 @@ use fanfare_client::{Encoding, Filter, SubscribeOptions};
 
 /// A broker's frames, and after each of them what two overlapping filters ask for if the connection breaks there.
 const STORY: &[(&str, &str, &str)] = &[
-    (r#"["welcome",null,{"session":"1","heartbeat_ms":25000,"limits":{}}]"#, r#"{"after":"0.k:3"}"#, r#"{"last":2}"#),
+    (
+        r#"["welcome",null,{"session":"1","heartbeat_ms":25000,"limits":{}}]"#,
+        r#"{"after":"0.k:3"}"#,
+        r#"{"last":2}"#,
+    ),
     (r#"["ok",1,{"cursor":"0.k:3","resumed":false}]"#, r#"{"after":"0.k:3"}"#, r#"{"last":2}"#),
-    (r#"["replay","a.>",["gap","a.c","0.k:3","0.k:5",{"count":1}]]"#, r#"{"after":"0.k:3"}"#, r#"{"last":2}"#),
+    (
+        r#"["replay","a.>",["gap","a.c","0.k:3","0.k:5",{"count":1}]]"#,
+        r#"{"after":"0.k:3"}"#,
+        r#"{"last":2}"#,
+    ),
     (r#"["ok",2,{"cursor":"0.k:9"}]"#, r#"{"after":"0.k:3"}"#, r#"{"after":"0.k:9","last":2}"#),
-    (r#"["replay","a.>",["message","a.b","0.k:6",1]]"#, r#"{"after":"0.k:6"}"#, r#"{"after":"0.k:9","last":2}"#),
+    (
+        r#"["replay","a.>",["message","a.b","0.k:6",1]]"#,
+        r#"{"after":"0.k:6"}"#,
+        r#"{"after":"0.k:9","last":2}"#,
+    ),
     (r#"["replay","a.b",["message","a.b","0.k:6",1]]"#, r#"{"after":"0.k:6"}"#, r#"{"after":"0.k:6"}"#),
     (r#"["replay","a.b",["message","a.b","0.k:9",1]]"#, r#"{"after":"0.k:6"}"#, r#"{"after":"0.k:9"}"#),
     (r#"["live","a.b","0.k:9"]"#, r#"{"after":"0.k:6"}"#, r#"{"after":"0.k:9"}"#),
@@ -29,7 +41,11 @@ fn sent(session: &mut Session) -> Vec<String> {
     let outputs = std::iter::from_fn(|| session.poll());
     let sent = outputs.filter_map(|output| match output {
         Output::Send(frame) => Some(String::from_utf8(frame).unwrap()),
-        Output::Connect | Output::Event { .. } | Output::Moved { .. } | Output::Published { .. } | Output::Close(_) => None,
+        Output::Connect
+        | Output::Event { .. }
+        | Output::Moved { .. }
+        | Output::Published { .. }
+        | Output::Close(_) => None,
     });
     sent.collect()
 }
@@ -55,7 +71,8 @@ fn after_a_cut_at_any_place_each_filter_asks_for_exactly_what_it_misses() {
         session.closed(1, 1006, "cut", 0.0);
         session.tick(1, 0.0);
         session.opened(1);
-        let asked = [format!("[\"subscribe\",3,\"a.>\",{first}]"), format!("[\"subscribe\",4,\"a.b\",{second}]")];
+        let asked =
+            [format!("[\"subscribe\",3,\"a.>\",{first}]"), format!("[\"subscribe\",4,\"a.b\",{second}]")];
         assert_eq!(sent(&mut session), asked, "after {end} frames");
     }
 }

@@ -61,10 +61,12 @@ fn what_is_no_frame_ends_the_session_and_a_later_versions_is_skipped() {
 
 #[test]
 fn a_ping_is_answered_with_the_vectors_pong() {
-    for (_, encoding, ping, _) in frames("frames.json").into_iter().filter(|(.., vector)| vector["is"]["op"] == "ping") {
-        let pong = frames("requests.json").into_iter().find(|(_, of, _, vector)| {
-            *of == encoding && vector["is"] == serde_json::json!({"op": "pong"})
-        });
+    for (_, encoding, ping, _) in
+        frames("frames.json").into_iter().filter(|(.., vector)| vector["is"]["op"] == "ping")
+    {
+        let pong = frames("requests.json")
+            .into_iter()
+            .find(|(_, of, _, vector)| *of == encoding && vector["is"] == serde_json::json!({"op": "pong"}));
         let mut session = open(encoding);
         session.receive(1, &ping);
         assert_eq!(session.poll(), Some(Output::Send(pong.unwrap().2)));
