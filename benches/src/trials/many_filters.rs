@@ -61,7 +61,7 @@ impl ManyFilters {
         let still = probe.warm_and_measure(REST, self.time)?;
 
         let (stop, made) = (AtomicBool::new(false), AtomicU64::new(0));
-        let (mut beside, us_per_change, details) = thread::scope(|scope| {
+        let (mut beside, us_per_change, changes) = thread::scope(|scope| {
             let changing = scope.spawn(|| followers.change(self.changes_per_s, &stop, &made));
             let measured = self.beside_changes(&mut probe, &made);
             stop.store(true, Relaxed);
@@ -70,8 +70,7 @@ impl ManyFilters {
         })?;
         beside.faults.extend(still.faults.iter().map(|fault| format!("still: {fault}")));
         let each = |used: f64| used / self.filters as f64;
-        let details =
-            json!({ "real_time": is_prior, "follow_s": took.as_secs_f64(), "changes_per_s": per_s });
+        let details = json!({ "real_time": is_prior, "follow_s": took.as_secs_f64(), "changes": changes });
         let mut outcome = outcome(&beside, &alone, Vec::new(), details)?;
         outcome["still"] = serde_json::to_value(&still)?;
         outcome["server_us_per_change"] = json!(us_per_change);

@@ -26,7 +26,8 @@ Examples:
   fanfare bench --publishers 16 --batch 100               as fast as the broker answers
   fanfare bench --url http://10.0.0.7:8900 --json         another machine's broker, for a program to read
 
-What the broker used is read from its /metrics and counts whatever else it does meanwhile. Messages go to topics
+What the broker used is read from its /metrics and counts whatever else it does meanwhile. Memory is told truly by one
+that has just started: one that had connections before gives their memory to the new ones. Messages go to topics
 `bench.<random>.<n>`, and stay in their history as long as the broker keeps them.";
 
 /// The flags of `fanfare bench`.
@@ -84,7 +85,7 @@ impl From<Spelling> for Encoding {
 
 /// Measures, telling on standard error how far it is, and prints the figures.
 ///
-/// It is an error if messages are missing that no gap and no cut explains.
+/// It is an error if nothing was published, or if messages are missing that no gap and no cut explains.
 pub fn bench(flags: &BenchFlags) -> anyhow::Result<()> {
     let report = run::run(&Plan::new(flags)?)?;
     let mut out = std::io::stdout().lock();
@@ -92,6 +93,9 @@ pub fn bench(flags: &BenchFlags) -> anyhow::Result<()> {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
         write!(out, "{report}")?;
+    }
+    if report.published == 0 {
+        bail!("the broker took no message");
     }
     if report.missing > 0 && report.gaps == 0 && report.cuts == 0 {
         bail!("{} deliveries are missing without a gap or a cut", report.missing);

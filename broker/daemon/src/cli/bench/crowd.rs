@@ -1,6 +1,7 @@
 //! The subscribers of one thread: many connections, one loop.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -21,10 +22,31 @@ const TURN: Duration = Duration::from_millis(20);
 pub(super) struct Board {
     /// How many subscribers there shall be in all.
     pub(super) goal: AtomicUsize,
-    pub(super) is_over: AtomicBool,
     pub(super) subscribed: AtomicUsize,
     pub(super) messages: AtomicU64,
     pub(super) cuts: AtomicU64,
+    is_over: AtomicBool,
+    waiting: Mutex<()>,
+    end: Condvar,
+}
+
+impl Board {
+    /// Ends the run for all threads.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // Whoever has looked and not begun to wait is waited for.
+        drop(self.waiting.lock());
+        self.end.notify_all();
+    }
+
+    /// Waits for the run's end, at most this long; true if it is over.
+    pub(super) fn is_over_within(&self, time: Duration) -> bool {
+        let waiting = self.waiting.lock().expect("nobody panics with the lock");
+        let goes_on = |(): &mut ()| !self.is_over.load(Ordering::Relaxed);
+        let waited = self.end.wait_timeout_while(waiting, time, goes_on);
+        drop(waited.expect("nobody panics with the lock"));
+        self.is_over.load(Ordering::Relaxed)
+    }
 }
 
 /// One thread's share of the subscribers: every `of`th, from `index`.
@@ -34,8 +56,12 @@ pub(super) struct Share {
     pub(super) of: usize,
 }
 
-/// Subscribes up to the goal and counts until the run is over.
+/// Subscribes up to the goal and counts until the run is over; its own failure ends it.
 pub(super) fn follow(plan: &Plan, share: Share, begun: Instant, board: &Board) -> anyhow::Result<Tally> {
+    follow_until_over(plan, share, begun, board).inspect_err(|_| board.end())
+}
+
+fn follow_until_over(plan: &Plan, share: Share, begun: Instant, board: &Board) -> anyhow::Result<Tally> {
     let mut poll = Poll::new().context("epoll can't be opened")?;
     let mut events = Events::with_capacity(4_096);
     let mut scratch = vec![0; SCRATCH_BYTES];

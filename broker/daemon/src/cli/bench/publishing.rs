@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::crowd::Board;
 use super::latencies::Latencies;
 use super::plan::{Plan, Template};
 
@@ -48,14 +49,11 @@ impl Schedule {
     }
 }
 
-/// Publishes what is due, until time is over.
+/// Publishes what is due, until time or the run is over.
 ///
 /// A message says when it was due, so that a broker that keeps publishers waiting is not the better for it.
-pub(super) fn publish(plan: &Plan, schedule: &Schedule) -> anyhow::Result<Answers> {
-    let mut stream = TcpStream::connect(plan.server).context("a publisher can't connect")?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(ANSWER_MAX))?;
-    stream.set_write_timeout(Some(ANSWER_MAX))?;
+pub(super) fn publish(plan: &Plan, schedule: &Schedule, board: &Board) -> anyhow::Result<Answers> {
+    let mut stream = connect(plan)?;
     let mut templates: Vec<Template> = (0..plan.topics).map(|topic| plan.template(topic)).collect();
     let mut answers = Answers {
         accepted_by_topic: vec![0; plan.topics],
@@ -65,13 +63,15 @@ pub(super) fn publish(plan: &Plan, schedule: &Schedule) -> anyhow::Result<Answer
         refusal: None,
     };
     while let Some((number, due)) = schedule.next(plan) {
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let wait = due.saturating_duration_since(Instant::now());
+        if !wait.is_zero() && board.is_over_within(wait) {
+            break;
+        }
         let topic = (number % plan.topics as u64) as usize;
         let asked = Instant::now();
         answers.late += u64::from(asked.saturating_duration_since(due) > LATE);
         let since_begun = due.saturating_duration_since(schedule.begun).as_nanos() as u64;
-        stream.write_all(templates[topic].at(since_begun)).context("a publish can't be sent")?;
-        let (status, body) = read_answer(&mut stream).context("a publish was not answered")?;
+        let (status, body) = ask(&mut stream, templates[topic].at(since_begun))?;
         answers.latencies.add(asked.elapsed().as_nanos() as u64);
         let accepted = if status == 200 { count(&body, b"\"position\":") } else { 0 };
         answers.accepted_by_topic[topic] += accepted as u64;
@@ -79,8 +79,31 @@ pub(super) fn publish(plan: &Plan, schedule: &Schedule) -> anyhow::Result<Answer
         if accepted < plan.batch {
             answers.refusal.get_or_insert_with(|| String::from_utf8_lossy(&body).into_owned());
         }
+        if status != 200 {
+            // Who refuses a body may close instead of reading it.
+            stream = connect(plan)?;
+        }
     }
     Ok(answers)
+}
+
+fn connect(plan: &Plan) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(plan.server).context("a publisher can't connect")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.set_write_timeout(Some(ANSWER_MAX))?;
+    Ok(stream)
+}
+
+/// Sends a request; its answer may come before all of it is sent.
+fn ask(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
+    let sent = stream.write_all(request);
+    let answered = read_answer(stream);
+    match (sent, answered) {
+        (_, Ok(answer)) => Ok(answer),
+        (Err(error), Err(_)) => Err(error).context("a publish can't be sent"),
+        (Ok(()), Err(error)) => Err(error).context("a publish was not answered"),
+    }
 }
 
 /// The status and body of the answer to one request.

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -49,8 +49,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Report> {
         let crowds: Vec<_> = (0..of)
             .map(|index| scope.spawn(move || follow(plan, Share { index, of }, begun, board)))
             .collect();
-        let measured = measure(scope, plan, board, begun, &crowds);
-        board.is_over.store(true, Ordering::Relaxed);
+        let measured = measure(scope, plan, board, begun);
+        board.end();
         let joined = crowds.into_iter().map(|crowd| crowd.join().expect("a crowd does not panic"));
         // A crowd's own error is nearer to the cause than what follows from it.
         let tallies = joined.collect::<anyhow::Result<Vec<Tally>>>()?;
@@ -59,30 +59,24 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Report> {
     })
 }
 
-type Crowd<'scope> = ScopedJoinHandle<'scope, anyhow::Result<Tally>>;
-
 fn measure<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     plan: &'env Plan,
-    board: &Board,
+    board: &'env Board,
     begun: Instant,
-    crowds: &[Crowd<'scope>],
 ) -> anyhow::Result<(Memory, Outcome)> {
     let warm_up = WARM_UP.min(plan.subscribers / 2);
-    subscribe(board, warm_up, plan, crowds)?;
-    std::thread::sleep(REST);
+    subscribe(board, warm_up, plan)?;
+    board.is_over_within(REST);
     let before = Figures::read(plan);
-    subscribe(board, plan.subscribers, plan, crowds)?;
-    std::thread::sleep(REST);
+    subscribe(board, plan.subscribers, plan)?;
+    board.is_over_within(REST);
     let after = Figures::read(plan);
     let memory = Memory { before, after, connections: plan.subscribers - warm_up };
     let schedule = Arc::new(Schedule { begun, first: Instant::now(), taken: AtomicU64::new(0) });
-    let spawn = |schedule: Arc<Schedule>| scope.spawn(move || publish(plan, &schedule));
+    let spawn = |schedule: Arc<Schedule>| scope.spawn(move || publish(plan, &schedule, board));
     let publishers: Vec<_> = (0..plan.publishers).map(|_| spawn(schedule.clone())).collect();
-    watch(plan, board, schedule.first, || {
-        publishers.iter().all(|publisher| publisher.is_finished())
-            || crowds.iter().any(|crowd| crowd.is_finished())
-    });
+    watch(plan, board, schedule.first, || publishers.iter().all(|publisher| publisher.is_finished()));
     let joined =
         publishers.into_iter().map(|publisher| publisher.join().expect("a publisher does not panic"));
     let answers = joined.collect::<anyhow::Result<Vec<Answers>>>()?;
@@ -92,7 +86,7 @@ fn measure<'scope, 'env>(
 }
 
 /// Waits until so many have subscribed.
-fn subscribe(board: &Board, goal: usize, plan: &Plan, crowds: &[Crowd<'_>]) -> anyhow::Result<()> {
+fn subscribe(board: &Board, goal: usize, plan: &Plan) -> anyhow::Result<()> {
     board.goal.store(goal, Ordering::Relaxed);
     let mut progress = Progress::new();
     let (mut newest, mut newest_at) = (0, Instant::now());
@@ -101,7 +95,6 @@ fn subscribe(board: &Board, goal: usize, plan: &Plan, crowds: &[Crowd<'_>]) -> a
         if subscribed >= goal {
             return Ok(());
         }
-        ensure!(!crowds.iter().any(|crowd| crowd.is_finished()), "the subscribers gave up");
         ensure!(
             board.cuts.load(Ordering::Relaxed) == 0,
             "after {subscribed} subscribers a connection was cut"
@@ -115,7 +108,7 @@ fn subscribe(board: &Board, goal: usize, plan: &Plan, crowds: &[Crowd<'_>]) -> a
         progress.tell(|_| {
             format!("{} of {} subscribers", grouped(subscribed as u64), grouped(plan.subscribers as u64))
         });
-        std::thread::sleep(LOOK);
+        ensure!(!board.is_over_within(LOOK), "the subscribers gave up");
     }
 }
 
@@ -131,7 +124,9 @@ fn watch(plan: &Plan, board: &Board, first: Instant, is_over: impl Fn() -> bool)
             let (at, of) = (first.elapsed().as_secs(), plan.time.as_secs());
             format!("{at} of {of} s, {} deliveries/s", grouped(per_s as u64))
         });
-        std::thread::sleep(LOOK);
+        if board.is_over_within(LOOK) {
+            break;
+        }
     }
 }
 
@@ -140,7 +135,9 @@ fn await_rest(plan: &Plan, board: &Board, answers: &[Answers]) -> Instant {
     let due = due(plan, answers);
     let (mut newest, mut newest_at) = (board.messages.load(Ordering::Relaxed), Instant::now());
     while newest < due && newest_at.elapsed() < PATIENCE {
-        std::thread::sleep(LOOK);
+        if board.is_over_within(LOOK) {
+            break;
+        }
         let messages = board.messages.load(Ordering::Relaxed);
         if messages > newest {
             (newest, newest_at) = (messages, Instant::now());
@@ -203,7 +200,7 @@ impl Outcome {
 impl Memory {
     fn bytes_per_connection(&self) -> Option<f64> {
         let grown = self.after.resident_bytes? - self.before.resident_bytes?;
-        (self.connections >= MEASURED_MIN).then(|| grown / self.connections as f64)
+        (self.connections >= MEASURED_MIN && grown > 0.0).then(|| grown / self.connections as f64)
     }
 }
 
