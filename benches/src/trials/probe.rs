@@ -165,7 +165,6 @@ impl Reader {
                 let now = u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 let (at, seq) =
                     (wire::stamp(frame.payload).unwrap_or(0), wire::seq(frame.payload).unwrap_or(0));
-                if now - at.min(now) > 12_000_000 && seq > self.newest && DBG.swap(seq, std::sync::atomic::Ordering::Relaxed) != seq { eprintln!("{:.3} seq {seq} {:.1}ms", now as f64/1e9, (now-at) as f64/1e6); }
                 delivery_ns.push(u32::try_from(now - at.min(now)).unwrap_or(u32::MAX));
                 if seq <= self.newest {
                     faults.note(|| format!("seq {seq} after {}", self.newest));
@@ -206,5 +205,3 @@ mod tests {
         assert!(window.exact && window.published > 10 && window.delivered == 0, "{window:?}");
     }
 }
-
-static DBG: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
