@@ -39,8 +39,10 @@ async fn a_connection_is_used_again_and_a_lost_one_replaced_unnoticed() {
         );
         publisher.publish("a", fanfare_client::text("hi")).await.unwrap();
         was_closed.await.unwrap();
-        // The connection's own task has a turn to see it.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        // The close has arrived; each turn of this one thread's loop lets the connection's own task see it.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         let topic = |name| Topic::parse(name).unwrap();
         let items =
             [(topic("a"), fanfare_client::json(&1).unwrap()), (topic("b"), fanfare_client::text("x"))];
