@@ -1,6 +1,7 @@
 //! What waits to be written to one session: shared frames and its own, bounded in bytes and items.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -106,7 +107,7 @@ impl Outbox {
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut skip, mut count) = (self.written, 0);
         for item in &self.items {
-            for piece in self.pieces(item) {
+            for piece in pieces(self.encoding, item) {
                 if skip >= piece.len() {
                     skip -= piece.len();
                 } else if count == slices.len() {
@@ -138,7 +139,7 @@ impl Outbox {
         self.written += bytes;
         let mut messages = 0;
         while let Some(first) = self.items.front() {
-            let length = self.length(first);
+            let length = length(self.encoding, first);
             if length > self.written {
                 break;
             }
@@ -153,7 +154,7 @@ impl Outbox {
     /// Drops the oldest unbroken run of waiting live messages; a null gap stands for it and for those dropped beside
     /// it. How many messages went; 0: there is none to drop.
     pub(crate) fn drop_oldest(&mut self) -> u64 {
-        let unwritten = usize::from(self.written > 0);
+        let unwritten = self.unwritten();
         let is_live = |item: &Item| matches!(item, Item::Live(_));
         let Some(first) = self.items.range(unwritten..).position(is_live) else { return 0 };
         let first = unwritten + first;
@@ -162,6 +163,7 @@ impl Outbox {
         let run = self.items.range(start..).take_while(|item| is_live(item) || is_dropped(item)).count();
         let (mut gap, mut live) = (None, 0);
         for item in self.items.drain(start..start + run) {
+            self.bytes -= length(self.encoding, &item);
             let part = match item {
                 Item::Live(entry) => {
                     live += 1;
@@ -180,37 +182,34 @@ impl Outbox {
         }
         if let Some(gap) = gap {
             let frame = Encoded::new(self.encoding, |out| gap.encode(self.encoding, out)).into_bytes();
+            self.bytes += frame.len();
             self.items.insert(start, Item::Dropped(Box::new(Dropped { gap, frame })));
         }
-        self.count_bytes();
         live
     }
 
-    /// Drops each waiting live message of which a newer one of its topic waits, or is `next`; only where `is_latest`
-    /// says so of its topic. How many went.
-    pub(crate) fn keep_latest(&mut self, next: &Entry, mut is_latest: impl FnMut(&Entry) -> bool) -> u64 {
-        let unwritten = usize::from(self.written > 0);
-        let mut newer: BTreeMap<&Topic, bool> = BTreeMap::new();
-        newer.insert(&next.message.topic, is_latest(next));
-        let mut goes = vec![false; self.items.len()];
-        for (index, item) in self.items.iter().enumerate().skip(unwritten).rev() {
-            let Item::Live(entry) = item else { continue };
-            match newer.get(&entry.message.topic) {
-                Some(latest) => goes[index] = *latest,
-                None => _ = newer.insert(&entry.message.topic, is_latest(entry)),
-            }
+    /// Drops the waiting live messages of the topic of `next`; how many went.
+    pub(crate) fn drop_same_topic(&mut self, next: &Entry) -> u64 {
+        let topic = &next.message.topic;
+        // Mostly the topic's previous message waits. Else all are looked at; if that is in vain a whole run is dropped
+        // next, so it does not come again for as many messages.
+        let mut found = self.find_live(topic, next.prev).or_else(|| {
+            let waiting = self.items.iter().enumerate().skip(self.unwritten()).rev();
+            waiting.filter_map(live).find(|(_, entry)| entry.message.topic == *topic).map(|(index, _)| index)
+        });
+        let mut gone = 0;
+        while let Some(Item::Live(entry)) = found.and_then(|index| self.items.remove(index)) {
+            self.bytes -= entry.frame(self.encoding).bytes().len();
+            gone += 1;
+            found = self.find_live(topic, entry.prev);
         }
-        let before = self.items.len();
-        let mut goes = goes.into_iter();
-        self.items.retain(|_| !goes.next().unwrap_or(false));
-        self.count_bytes();
-        (before - self.items.len()) as u64
+        gone
     }
 
     /// Drops all that waits but the rest of a half-written frame.
     pub(crate) fn cut(&mut self) {
-        self.items.truncate(usize::from(self.written > 0));
-        self.bytes = self.items.front().map_or(0, |first| self.length(first));
+        self.items.truncate(self.unwritten());
+        self.bytes = self.items.front().map_or(0, |first| length(self.encoding, first));
     }
 
     /// Gives back memory that an idle session does not need.
@@ -221,148 +220,58 @@ impl Outbox {
     }
 
     fn push(&mut self, item: Item) {
-        self.bytes += self.length(&item);
+        self.bytes += length(self.encoding, &item);
         self.items.push_back(item);
     }
 
-    fn count_bytes(&mut self) {
-        self.bytes = self.items.iter().map(|item| self.length(item)).sum();
+    /// The index of the first item of which nothing is written.
+    fn unwritten(&self) -> usize {
+        usize::from(self.written > 0)
     }
 
-    fn length(&self, item: &Item) -> usize {
-        self.pieces(item).iter().map(|piece| piece.len()).sum()
-    }
-
-    fn pieces<'a>(&'a self, item: &'a Item) -> [&'a [u8]; 3] {
-        match item {
-            Item::Live(entry) => [entry.frame(self.encoding).bytes(), &[], &[]],
-            Item::Own(bytes) => [bytes, &[], &[]],
-            Item::Dropped(dropped) => [&dropped.frame, &[], &[]],
-            Item::Replayed(replayed) => {
-                let inner = replayed.entry.frame(self.encoding).payload();
-                [&replayed.head, inner, replay_suffix(self.encoding)]
+    /// Where a topic's message of this seq waits live. Live messages stand in order of seq, with others between them.
+    fn find_live(&self, topic: &Topic, seq: u64) -> Option<usize> {
+        let (mut low, mut high) = (self.unwritten(), self.items.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let up_to_middle = self.items.range(low..=middle).enumerate().rev();
+            let Some((index, entry)) = up_to_middle.filter_map(live).next() else {
+                low = middle + 1;
+                continue;
+            };
+            match entry.seq().cmp(&seq) {
+                Ordering::Equal => return (entry.message.topic == *topic).then_some(low + index),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = low + index,
             }
+        }
+        None
+    }
+}
+
+fn live((index, item): (usize, &Item)) -> Option<(usize, &Entry)> {
+    match item {
+        Item::Live(entry) => Some((index, entry)),
+        Item::Replayed(_) | Item::Dropped(_) | Item::Own(_) => None,
+    }
+}
+
+fn length(encoding: Encoding, item: &Item) -> usize {
+    pieces(encoding, item).iter().map(|piece| piece.len()).sum()
+}
+
+/// The bytes of an item, in order.
+fn pieces(encoding: Encoding, item: &Item) -> [&[u8]; 3] {
+    match item {
+        Item::Live(entry) => [entry.frame(encoding).bytes(), &[], &[]],
+        Item::Own(bytes) => [bytes, &[], &[]],
+        Item::Dropped(dropped) => [&dropped.frame, &[], &[]],
+        Item::Replayed(replayed) => {
+            let inner = replayed.entry.frame(encoding).payload();
+            [&replayed.head, inner, replay_suffix(encoding)]
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn live(topic: &str, seq: u64) -> Arc<Entry> {
-        Arc::new(Entry::sample(topic, seq, 0))
-    }
-
-    /// Writes at most `bytes`, in pieces of at most `slices`.
-    fn write(outbox: &mut Outbox, bytes: usize, slices: usize) -> Vec<u8> {
-        let mut pieces = vec![IoSlice::new(&[]); slices];
-        let count = outbox.gather(&mut pieces);
-        let written: Vec<u8> =
-            pieces[..count].iter().flat_map(|piece| piece.iter().copied()).take(bytes).collect();
-        outbox.advance(written.len());
-        written
-    }
-
-    /// The payloads of all frames that wait, read as text.
-    fn frames(mut outbox: Outbox) -> Vec<String> {
-        let mut bytes = write(&mut outbox, usize::MAX, 100);
-        assert!(outbox.is_empty() && outbox.bytes() == 0);
-        let mut frames = Vec::new();
-        while !bytes.is_empty() {
-            let frame: Vec<u8> = bytes.drain(..2 + usize::from(bytes[1])).skip(2).collect();
-            frames.push(String::from_utf8(frame).unwrap());
-        }
-        frames
-    }
-
-    fn mixed() -> Outbox {
-        let mut outbox = Outbox::new(Encoding::Json);
-        outbox.push_live(live("a", 1));
-        outbox.push_replayed(&Filter::parse("a.>").unwrap(), live("a.b", 2));
-        outbox.push_own(|out| out.extend_from_slice(b"own"));
-        outbox
-    }
-
-    const MIXED: [&str; 3] =
-        [r#"["message","a","0.1:1",1]"#, r#"["replay","a.>",["message","a.b","0.1:2",2]]"#, "own"];
-
-    #[test]
-    fn frames_come_out_whole_however_they_are_cut() {
-        assert_eq!(frames(mixed()), MIXED);
-        let whole = write(&mut mixed(), usize::MAX, 100);
-        for (bytes, slices) in [(1, 1), (3, 2), (7, 5), (29, 1), (1_000, 1), (1_000, 3)] {
-            let (mut outbox, mut written) = (mixed(), Vec::new());
-            while !outbox.is_empty() {
-                assert_eq!(outbox.bytes(), whole.len() - written.len());
-                written.extend(write(&mut outbox, bytes, slices));
-            }
-            assert_eq!(written, whole, "{bytes} bytes, {slices} pieces at once");
-            assert_eq!(outbox.bytes(), 0);
-        }
-    }
-
-    #[test]
-    fn messages_are_counted_when_they_are_written_whole() {
-        let mut outbox = mixed();
-        let first = live("a", 1).frame(Encoding::Json).bytes().len();
-        assert_eq!(outbox.advance(first - 1), 0);
-        assert_eq!(outbox.advance(1), 1);
-        let rest = outbox.bytes();
-        assert_eq!(outbox.advance(rest), 1, "a reply is no message");
-    }
-
-    #[test]
-    fn a_cut_keeps_only_the_rest_of_a_half_written_frame() {
-        let mut outbox = mixed();
-        outbox.cut();
-        assert!(outbox.is_empty() && outbox.bytes() == 0);
-        let mut outbox = mixed();
-        let mut written = write(&mut outbox, 5, 1);
-        outbox.cut();
-        assert_eq!(outbox.items(), 1);
-        written.extend(write(&mut outbox, usize::MAX, 9));
-        assert_eq!(written, live("a", 1).frame(Encoding::Json).bytes());
-    }
-
-    #[test]
-    fn one_gap_stands_for_the_oldest_run_and_neighbours_merge() {
-        let mut outbox = Outbox::new(Encoding::Json);
-        outbox.push_own(|out| out.extend_from_slice(b"own"));
-        for seq in [3, 5] {
-            outbox.push_live(live("a", seq));
-        }
-        outbox.push_own(|out| out.extend_from_slice(b"other"));
-        outbox.push_live(live("a", 7));
-        assert_eq!((outbox.drop_oldest(), outbox.drop_oldest(), outbox.drop_oldest()), (2, 1, 0));
-        outbox.push_live(live("a", 9));
-        assert_eq!(outbox.drop_oldest(), 1);
-        let gaps =
-            [r#"["gap",null,"0.1:2","0.1:5",{"count":2}]"#, r#"["gap",null,"0.1:6","0.1:9",{"count":2}]"#];
-        assert_eq!(frames(outbox), ["own", gaps[0], "other", gaps[1]]);
-    }
-
-    #[test]
-    fn what_is_half_written_is_never_dropped() {
-        let mut outbox = Outbox::new(Encoding::Json);
-        outbox.push_live(live("a", 1));
-        outbox.push_live(live("a", 2));
-        let written = write(&mut outbox, 3, 1);
-        assert_eq!(outbox.keep_latest(&live("a", 3), |_| true), 1);
-        assert_eq!((outbox.items(), outbox.drop_oldest()), (1, 0));
-        let rest = write(&mut outbox, usize::MAX, 9);
-        assert_eq!([written, rest].concat(), live("a", 1).frame(Encoding::Json).bytes());
-    }
-
-    #[test]
-    fn the_latest_of_each_topic_stays() {
-        let mut outbox = Outbox::new(Encoding::Json);
-        for (topic, seq) in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5), ("a", 6)] {
-            outbox.push_live(live(topic, seq));
-        }
-        let gone = outbox.keep_latest(&live("c", 7), |entry| entry.message.topic.as_str() != "b");
-        assert_eq!(gone, 3, "two of a, one of c, and none of b, whose policy is another");
-        let seqs = frames(outbox).iter().map(|frame| frame[frame.len() - 2..].to_owned()).collect::<String>();
-        assert_eq!(seqs, "2]5]6]");
-    }
-}
+mod tests;

@@ -20,13 +20,17 @@ pub(super) fn make_room(
     if session.has_room(bytes, limits) {
         return true;
     }
-    let Session { subscriptions, outbox, .. } = session;
-    match policy(subscriptions, entry) {
+    match policy(&session.subscriptions, entry) {
         OnSlow::Disconnect => return false,
         OnSlow::Drop => {}
         OnSlow::Latest => {
-            let is_latest = |waiting: &Entry| policy(subscriptions, waiting) == OnSlow::Latest;
-            stats.replaced += outbox.keep_latest(entry, is_latest);
+            while !session.has_room(bytes, limits) {
+                let replaced = session.outbox.drop_same_topic(entry);
+                if replaced == 0 {
+                    break;
+                }
+                stats.replaced += replaced;
+            }
         }
     }
     while !session.has_room(bytes, limits) {
