@@ -206,6 +206,25 @@ impl Outbox {
         gone
     }
 
+    /// Drops each waiting live message behind which the next of its topic waits, where `is_latest` says so of it; how
+    /// many went.
+    pub(crate) fn drop_outdated(&mut self, mut is_latest: impl FnMut(&Entry) -> bool) -> u64 {
+        let (encoding, unwritten, before) = (self.encoding, self.unwritten(), self.items.len());
+        let mut outdated: Vec<u64> =
+            self.items.iter().enumerate().filter_map(live).map(|(_, entry)| entry.prev).collect();
+        outdated.sort_unstable();
+        let (mut index, mut bytes) = (0, 0);
+        self.items.retain(|item| {
+            index += 1;
+            let Some((_, entry)) = live((index, item)).filter(|_| index > unwritten) else { return true };
+            let goes = outdated.binary_search(&entry.seq()).is_ok() && is_latest(entry);
+            bytes += if goes { length(encoding, item) } else { 0 };
+            !goes
+        });
+        self.bytes -= bytes;
+        (before - self.items.len()) as u64
+    }
+
     /// Drops all that waits but the rest of a half-written frame.
     pub(crate) fn cut(&mut self) {
         self.items.truncate(self.unwritten());

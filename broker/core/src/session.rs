@@ -36,6 +36,8 @@ pub struct Session {
     pub(crate) standing: Standing,
     /// True while it stands in its worker's list of sessions to write to.
     pub(crate) dirty: bool,
+    /// The round in which it was last written to.
+    pub(crate) round: u32,
     pub(crate) bad_frames: u32,
     requests: Rate,
     control_frames: Rate,
@@ -125,6 +127,7 @@ impl Session {
             publishing: VecDeque::new(),
             standing: Standing::Fresh,
             dirty: false,
+            round: 0,
             bad_frames: 0,
             requests: Rate::default(),
             control_frames: Rate::default(),

@@ -40,8 +40,9 @@ impl Subscriptions {
         self.0.iter()
     }
 
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = (Filter, Subscription)> {
-        self.0.into_iter()
+    /// Takes the last out.
+    pub(crate) fn pop(&mut self) -> Option<(Filter, Subscription)> {
+        self.0.pop()
     }
 
     fn find(&self, filter: &Filter) -> Result<usize, usize> {

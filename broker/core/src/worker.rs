@@ -9,6 +9,7 @@ mod polls;
 mod publishing;
 mod replays;
 mod requests;
+mod rounds;
 mod slow;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,8 +27,10 @@ use crate::entry::{Entry, SessionId};
 use crate::limits::Limits;
 use crate::session::{Session, SessionInfo};
 use crate::stats::WorkerStats;
+use crate::subscriptions::Subscriptions;
 use crate::trie::Trie;
 use crate::waiting::Ticket;
+use rounds::Rounds;
 
 slotmap::new_key_type! {
     /// Finds a long poll in its worker.
@@ -46,14 +49,14 @@ pub struct Worker {
     followers: Trie<Followers>,
     /// What was taken out of the inbox, and marks that hold their place among it.
     backlog: VecDeque<Pending>,
-    dirty: VecDeque<SessionKey>,
+    dirty: Rounds,
+    /// What ended sessions followed, as far as that is not ended yet.
+    leaving: BTreeMap<SessionKey, Subscriptions>,
     /// When each session's next heartbeat is due; in order, since all wait equally long.
     heartbeats: VecDeque<(u64, SessionKey)>,
     /// Publishes that wait for room, by when they give up; in order likewise.
     giving_up: VecDeque<(u64, SessionKey, Ticket)>,
     stats: WorkerStats,
-    /// When the messages were numbered that were moved and not yet written.
-    moved: Vec<u64>,
 }
 
 /// Who follows a filter here.
@@ -109,11 +112,11 @@ impl Worker {
             polls: SlotMap::with_key(),
             followers: Trie::default(),
             backlog: VecDeque::new(),
-            dirty: VecDeque::new(),
+            dirty: Rounds::default(),
+            leaving: BTreeMap::new(),
             heartbeats: VecDeque::new(),
             giving_up: VecDeque::new(),
             stats: WorkerStats::default(),
-            moved: Vec::new(),
         }
     }
 
@@ -122,9 +125,9 @@ impl Worker {
         self.index
     }
 
-    /// True if somebody is to be written to, or something waits to be moved.
+    /// True if somebody is to be written to, or something waits to be moved or ended.
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.backlog.is_empty()
+        !self.dirty.is_empty() || !self.backlog.is_empty() || !self.leaving.is_empty()
     }
 
     /// The broker that it works for.
@@ -251,9 +254,6 @@ impl Worker {
 
     fn mark_dirty(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if !session.dirty {
-            session.dirty = true;
-            self.dirty.push_back(key);
-        }
+        self.dirty.add(key, session, usize::MAX);
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use crate::http::{self, Answer, Peer};
 use crate::node::SessionPlace;
-use crate::worker::Local;
+use crate::worker::{Local, READ_BYTES};
 use reader::{Event, Reader, ReaderLimits};
 
 /// Answers a request to upgrade; the session begins once the answer is written.
@@ -106,8 +106,12 @@ async fn run(
     }
     drop(first);
     end.local.settle(key);
-    while session.read().await {
+    while let Some(bytes) = session.read().await {
         end.local.settle(key);
+        if bytes == READ_BYTES {
+            // There is more, and answering took a while.
+            tokio::task::yield_now().await;
+        }
         session.wait_while_paused().await;
     }
 }
@@ -122,8 +126,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads what has come and hands it in; false once the connection is over.
-    async fn read(&mut self) -> bool {
+    /// Reads what has come and hands it in, how many bytes; `None` once the connection is over.
+    async fn read(&mut self) -> Option<usize> {
         poll_fn(|context| {
             let local = self.local;
             let buffer = &mut *local.read_buffer.borrow_mut();
@@ -131,10 +135,11 @@ impl Reading<'_> {
             let result = ready!(Pin::new(&mut self.read_half).poll_read(context, &mut filled));
             let bytes = filled.filled_mut();
             if result.is_err() || bytes.is_empty() {
-                return Poll::Ready(false);
+                return Poll::Ready(None);
             }
+            let length = bytes.len();
             self.decode(bytes);
-            Poll::Ready(true)
+            Poll::Ready(Some(length))
         })
         .await
     }

@@ -24,11 +24,15 @@ use crate::metrics::Fill;
 use crate::node::{Command, Node};
 
 /// A pass gives way to the other tasks of its thread after this.
-const PASS: Duration = Duration::from_millis(2);
-/// How many sessions are written to between two looks at the clock.
+const PASS: Duration = Duration::from_micros(500);
+/// So much later if many messages are on their way: else publishers would get on faster than what they publish.
+const BUSY_PASS: Duration = Duration::from_millis(2);
+/// How many messages on their way are many.
+const BUSY: usize = 32;
+/// How many sessions are written to between two looks at the clock and at the inbox.
 const WRITES_PER_LOOK: usize = 16;
 /// The size of the read buffer that a worker's sessions share.
-const READ_BYTES: usize = 64 * 1024;
+pub(crate) const READ_BYTES: usize = 16 * 1024;
 /// The longest that the worker sleeps between two looks at what is due.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -128,25 +132,21 @@ impl Local {
 
     /// Moves and writes for about [`PASS`]; true if more is left.
     fn pass(self: &Rc<Local>) -> bool {
-        let (started, now) = (Instant::now(), self.node.clock.now());
+        let started = Instant::now();
         loop {
-            if !self.worker.borrow().has_dirty() {
-                self.worker.borrow_mut().all_written(self.node.clock.now());
-                let moved = self.worker.borrow_mut().deliver(now);
-                if !moved && !self.worker.borrow().has_dirty() {
-                    self.count();
-                    return false;
-                }
+            let waited = self.worker.borrow_mut().deliver(self.node.clock.now());
+            if !waited && !self.worker.borrow().has_dirty() {
+                self.count();
+                return false;
             }
-            for writes in 1.. {
+            for _ in 0..WRITES_PER_LOOK {
                 let Some(key) = self.worker.borrow_mut().next_dirty() else { break };
-                self.write(key);
-                if writes % WRITES_PER_LOOK == 0 && started.elapsed() > PASS {
-                    self.count();
-                    return true;
+                if self.write(key) {
+                    break;
                 }
             }
-            if started.elapsed() > PASS {
+            let most = if self.worker.borrow().unwritten() < BUSY { PASS } else { BUSY_PASS };
+            if started.elapsed() > most {
                 self.count();
                 return true;
             }

@@ -6,6 +6,9 @@ use super::{Backlog, Pending, SessionKey, Worker};
 use crate::encoded::close_frame;
 use crate::session::{Standing, State, Subscription};
 
+/// A session that followed more does not have it ended all at once, since others would wait for that.
+const ENDED_AT_ONCE: usize = 256;
+
 impl Worker {
     /// Ends a session with a `goodbye` and a close frame. What waits is dropped: the client resumes where it stands.
     pub fn close(&mut self, key: SessionKey, code: CloseCode, reason: &str) {
@@ -86,14 +89,32 @@ impl Worker {
 
     pub(super) fn end_subscriptions(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let subscriptions = std::mem::take(&mut session.subscriptions);
+        let mut subscriptions = std::mem::take(&mut session.subscriptions);
         session.replaying.clear();
         let waits = std::mem::take(&mut session.publishing);
-        for (filter, subscription) in subscriptions.into_iter() {
-            self.end_subscription(&filter, subscription);
+        if subscriptions.len() > ENDED_AT_ONCE {
+            self.leaving.insert(key, subscriptions);
+        } else {
+            while let Some((filter, subscription)) = subscriptions.pop() {
+                self.end_subscription(&filter, subscription);
+            }
         }
         for wait in waits {
             self.end_wait(wait);
+        }
+    }
+
+    /// Ends a part of what ended sessions followed.
+    pub(super) fn end_leaving(&mut self) {
+        for _ in 0..ENDED_AT_ONCE {
+            let Some(mut leaving) = self.leaving.first_entry() else { return };
+            let ended = leaving.get_mut().pop();
+            if leaving.get().len() == 0 {
+                leaving.remove();
+            }
+            if let Some((filter, subscription)) = ended {
+                self.end_subscription(&filter, subscription);
+            }
         }
     }
 
@@ -113,8 +134,12 @@ impl Worker {
         if followers.sessions.is_empty() && followers.polls.is_empty() {
             self.followers.remove(filter);
         }
-        let Some(session) = moved.and_then(|key| self.sessions.get_mut(key)) else { return };
-        let subscription = session.subscriptions.get_mut(filter).expect("a follower has the filter");
+        let Some(moved) = moved else { return };
+        let subscriptions = match self.leaving.get_mut(&moved) {
+            Some(leaving) => leaving,
+            None => &mut self.sessions[moved].subscriptions,
+        };
+        let subscription = subscriptions.get_mut(filter).expect("a follower has the filter");
         subscription.state = State::Live(index as u32);
     }
 }

@@ -10,12 +10,9 @@ use crate::clock::Now;
 use crate::entry::Entry;
 use crate::session::{Joining, Session, State};
 
-/// How much is moved to the outboxes at most before they are written: less where an outbox's bound is low, so that a
-/// client that reads is not cut off by a burst.
-const CHUNK_BYTES: usize = 512 * 1024;
-
 impl Worker {
-    /// Moves a part of what waits to the outboxes. To be called again once nobody is dirty; false if nothing waits.
+    /// Moves what waits to the outboxes, as much as they may be given before they are written to, and ends a part of
+    /// what ended sessions followed. To be called again and again between writes; false if nothing waited.
     pub fn deliver(&mut self, now: Now) -> bool {
         for answer in self.broker.take_answers(self.index) {
             self.publish_answered(now, answer);
@@ -23,18 +20,18 @@ impl Worker {
         if self.backlog.is_empty() {
             self.broker.take(self.index, &mut Backlog(&mut self.backlog));
         }
-        let waited = !self.backlog.is_empty();
-        let limits = self.limits();
-        let (bytes_max, items_max) = (CHUNK_BYTES.min(limits.outbox_bytes / 2), limits.outbox_items / 2);
-        let (mut bytes, mut items) = (0, 0);
-        while bytes <= bytes_max
-            && items <= items_max
+        for numbered_us in self.dirty.turn() {
+            self.stats.delivery.add(now.us.saturating_sub(numbered_us));
+        }
+        let waited = !self.backlog.is_empty() || !self.leaving.is_empty();
+        let mut bytes = 0;
+        while self.dirty.has_room(self.broker.limits())
             && let Some(pending) = self.backlog.pop_front()
         {
             match pending {
                 Pending::Message(entry) => {
-                    (bytes, items) = (bytes + entry.cost(), items + 1);
-                    self.moved.push(entry.numbered_us);
+                    bytes += entry.cost();
+                    self.dirty.count(entry.cost(), entry.numbered_us);
                     self.deliver_message(&entry);
                 }
                 Pending::Live { session, filter, top } => self.go_live(session, &filter, top),
@@ -48,23 +45,30 @@ impl Worker {
         if bytes > 0 {
             self.broker.release(self.index, bytes, now);
         }
+        self.end_leaving();
         waited
     }
 
-    /// The next session that has something to be written or pulled; the caller writes until the socket takes no more.
+    /// The next session of this round that has something to be written or pulled; the caller writes until the socket
+    /// takes no more. After the last, [`Worker::deliver`] begins the next round.
     pub fn next_dirty(&mut self) -> Option<SessionKey> {
-        while let Some(key) = self.dirty.pop_front() {
+        while let Some(key) = self.dirty.pop() {
             if let Some(session) = self.sessions.get_mut(key) {
-                session.dirty = false;
+                self.dirty.visit(session);
                 return Some(key);
             }
         }
         None
     }
 
-    /// True if somebody is to be written to.
+    /// True if somebody is to be written to, in this round or the next.
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
+    }
+
+    /// How many messages are in outboxes of sessions that may not have been written to since.
+    pub fn unwritten(&self) -> usize {
+        self.dirty.unwritten()
     }
 
     /// Notes that so many bytes of a session's outbox went out.
@@ -73,13 +77,6 @@ impl Worker {
         let messages = session.outbox.advance(bytes);
         let encoding = session.outbox.encoding();
         self.stats.count_written(encoding, messages, bytes);
-    }
-
-    /// Notes that all that was moved to outboxes was written, but for what sockets did not take.
-    pub fn all_written(&mut self, now: Now) {
-        for numbered_us in self.moved.drain(..) {
-            self.stats.delivery.add(now.us.saturating_sub(numbered_us));
-        }
     }
 
     /// Does what is due: heartbeats, silent sessions, publishes that waited long enough.
@@ -121,8 +118,8 @@ impl Worker {
         followers.visit_matching(entry.message.topic.as_str(), &mut |followers: &Followers| {
             ready.extend_from_slice(&followers.polls);
             for key in &followers.sessions {
-                let session = &mut sessions[*key];
-                if session.newest == seq || is_unwanted_echo(session, entry) {
+                let Some(session) = sessions.get_mut(*key) else { continue };
+                if session.newest == seq || session.closing().is_some() || is_unwanted_echo(session, entry) {
                     continue;
                 }
                 let frame = entry.frame(session.outbox.encoding());
@@ -132,10 +129,7 @@ impl Worker {
                 }
                 session.newest = seq;
                 session.outbox.push_live(entry.clone());
-                if !session.dirty {
-                    session.dirty = true;
-                    dirty.push_back(*key);
-                }
+                dirty.add(*key, session, followers.sessions.len());
             }
         });
         for key in slow {

@@ -24,12 +24,12 @@ pub(super) fn make_room(
         OnSlow::Disconnect => return false,
         OnSlow::Drop => {}
         OnSlow::Latest => {
-            while !session.has_room(bytes, limits) {
-                let replaced = session.outbox.drop_same_topic(entry);
-                if replaced == 0 {
-                    break;
-                }
-                stats.replaced += replaced;
+            stats.replaced += session.outbox.drop_same_topic(entry);
+            if !session.has_room(bytes, limits) {
+                // It is larger than what it replaces: then the others' older ones go before anybody loses the newest.
+                let Session { subscriptions, outbox, .. } = &mut *session;
+                let is_latest = |waiting: &Entry| policy(subscriptions, waiting) == OnSlow::Latest;
+                stats.replaced += outbox.drop_outdated(is_latest);
             }
         }
     }

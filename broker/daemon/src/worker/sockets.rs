@@ -77,18 +77,19 @@ impl Sockets {
 }
 
 impl Local {
-    /// Writes what waits for a session until its socket takes no more, and pulls what follows in its replays.
-    pub(crate) fn write(self: &Rc<Local>, key: SessionKey) {
+    /// Writes what waits for a session until its socket takes no more, and pulls what follows in its replays; true if
+    /// it did that, which takes longer than a write.
+    pub(crate) fn write(self: &Rc<Local>, key: SessionKey) -> bool {
         let mut sockets = self.sockets.borrow_mut();
         let Sockets { by_session, closing: all_closing, .. } = &mut *sockets;
-        let Some(socket) = by_session.get_mut(key) else { return };
+        let Some(socket) = by_session.get_mut(key) else { return false };
         let closing = self.worker.borrow().session(key).and_then(|session| session.closing()).is_some();
         if closing && !socket.is_closing {
             socket.is_closing = true;
             all_closing.push_back((self.node.clock.now().ms() + CLOSE_MS, key));
         }
         if socket.is_blocked {
-            return;
+            return false;
         }
         match self.write_outbox(key, socket) {
             Written::All => {
@@ -112,6 +113,7 @@ impl Local {
         if replaying {
             self.worker.borrow_mut().pull(self.node.clock.now(), key);
         }
+        replaying
     }
 
     /// Ends what took too long: begun frames and closes.
