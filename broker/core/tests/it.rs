@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod it {
     mod dialogues;
+    mod leaving;
     mod simulation;
     mod threads;
 }

@@ -47,8 +47,7 @@ impl Metrics {
             "encoding",
             [json, message_pack].map(|(encoding, written)| (encoding.to_owned(), written.bytes)),
         );
-        let help =
-            "From the numbering of a message to the end of the pass that wrote it, by message and worker";
+        let help = "From the numbering of a message to the end of the round of writes that offered it to all, by message and worker";
         registry.register_with_unit("delivery", help, Unit::Seconds, Histogram(workers.delivery));
         let gaps = workers.gaps;
         family(
