@@ -8,6 +8,7 @@ use fanfare_protocol::{Cursor, Epoch, Filter, Position, Topic};
 
 use crate::clock::Now;
 use crate::entry::{Entry, SessionId};
+use crate::filters::Filters;
 use crate::inbox::Inbox;
 use crate::interest::{WORKERS_MAX, WorkerSet};
 use crate::limits::{Limits, TopicRules};
@@ -179,22 +180,23 @@ impl Broker {
         now: Now,
     ) -> Result<History, BadCursor> {
         let mut state = self.lock();
-        self.read_history(&mut state.partition, &Filter::from(topic), after, limit, now)
+        let filters = Filters::from(Filter::from(topic));
+        self.read_history(&mut state.partition, &filters, after, limit, now)
     }
 
-    /// As [`Broker::history`]; if there is nothing, `worker` is sent what comes from now on, until `unfollow`.
+    /// As [`Broker::history`], of all that `filters` match; if there is nothing, `worker` is sent what comes from now on, until `unfollow`.
     pub(crate) fn history_or_follow(
         &self,
         worker: usize,
-        filter: &Filter,
+        filters: &Filters,
         after: Option<&Cursor>,
         limit: usize,
         now: Now,
     ) -> Result<History, BadCursor> {
         let mut state = self.lock();
-        let history = self.read_history(&mut state.partition, filter, after, limit, now)?;
+        let history = self.read_history(&mut state.partition, filters, after, limit, now)?;
         if history.is_empty() {
-            state.partition.interest.add_live(filter, worker);
+            filters.iter().for_each(|filter| state.partition.interest.add_live(filter, worker));
         }
         Ok(history)
     }
@@ -248,24 +250,24 @@ impl Broker {
         self.lock().partition.own_part(cursor).ok_or_else(|| BadCursor { cursor: cursor.to_string() })
     }
 
-    /// Follows a filter from now on. What the worker must deliver before is added to `backlog`; what comes after is
+    /// Follows filters from now on. What the worker must deliver before is added to `backlog`; what comes after is
     /// above the position.
     pub(crate) fn follow(
         &self,
         worker: usize,
-        filter: &Filter,
+        filters: &[Filter],
         backlog: &mut impl Extend<Arc<Entry>>,
     ) -> Position {
         let mut state = self.lock();
-        state.partition.interest.add_live(filter, worker);
+        filters.iter().for_each(|filter| state.partition.interest.add_live(filter, worker));
         self.inboxes[worker].take(backlog);
         state.partition.top()
     }
 
-    /// Begins to follow a filter by a replay; see [`Partition::begin_replay`].
+    /// Begins to follow filters by one replay; see [`Partition::begin_replay`].
     pub(crate) fn begin_replay(
         &self,
-        filter: &Filter,
+        filters: &Filters,
         after: Option<Position>,
         last: usize,
         deaf_to: Option<SessionId>,
@@ -273,16 +275,15 @@ impl Broker {
     ) -> (Replay, bool, Position) {
         let mut state = self.lock();
         let top = state.partition.top();
-        state.partition.interest.add_replaying(filter);
-        let (replay, whole) = state.partition.begin_replay(filter, after, last, deaf_to, now);
+        filters.iter().for_each(|filter| state.partition.interest.add_replaying(filter));
+        let (replay, whole) = state.partition.begin_replay(filters, after, last, deaf_to, now);
         (replay, whole, after.unwrap_or(top))
     }
 
-    /// Pulls from a replay. Once it has caught up the filter is live as after [`Broker::follow`].
+    /// Pulls from a replay. Once it has caught up its filters are live as after [`Broker::follow`].
     pub(crate) fn pull(
         &self,
         worker: usize,
-        filter: &Filter,
         replay: &mut Replay,
         budget: Budget,
         now: Now,
@@ -291,7 +292,8 @@ impl Broker {
         let mut state = self.lock();
         let pulled = state.partition.pull(replay, budget, now);
         if pulled.caught_up {
-            state.partition.interest.caught_up(filter, worker);
+            let interest = &mut state.partition.interest;
+            replay.filters().iter().for_each(|filter| interest.caught_up(filter, worker));
             self.inboxes[worker].take(backlog);
         }
         (pulled, state.partition.top())
@@ -302,9 +304,9 @@ impl Broker {
         self.lock().partition.interest.remove(filter, live.then_some(worker));
     }
 
-    /// True if no further subscription may begin.
-    pub(crate) fn is_full_of_filters(&self) -> bool {
-        self.lock().partition.interest.subscriptions() >= self.limits.filters
+    /// True if so many further subscriptions may begin.
+    pub fn has_room_for_filters(&self, count: usize) -> bool {
+        self.lock().partition.interest.subscriptions() + count <= self.limits.filters
     }
 
     /// The newest position; all that the worker must deliver up to it is added to `backlog`.
@@ -341,20 +343,20 @@ impl Broker {
     fn read_history(
         &self,
         partition: &mut Partition,
-        filter: &Filter,
+        filters: &Filters,
         after: Option<&Cursor>,
         limit: usize,
         now: Now,
     ) -> Result<History, BadCursor> {
         let bytes_max = self.limits.outbox_bytes / 4;
         let Some(after) = after else {
-            let newest = newest_within(partition.newest(filter, limit, partition.seq, None, now), bytes_max);
+            let newest = newest_within(partition.newest(filters, limit, partition.seq, None, now), bytes_max);
             let events = newest.into_iter().map(ReplayEvent::Message).collect();
             return Ok(History { events, cursor: partition.top(), more: false });
         };
         let bad = || BadCursor { cursor: after.to_string() };
         let after = partition.own_part(after).ok_or_else(bad)?;
-        let (mut replay, _) = partition.begin_replay(filter, Some(after), 0, None, now);
+        let (mut replay, _) = partition.begin_replay(filters, Some(after), 0, None, now);
         // A page must get on, and gaps move no cursor: they come with its first message, however many they are.
         let budget = Budget { messages: limit, events: usize::MAX, bytes: bytes_max };
         let pulled = partition.pull(&mut replay, budget, now);

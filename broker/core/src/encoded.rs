@@ -1,6 +1,8 @@
 //! One frame in one encoding, WebSocket header included: what is encoded once and shared.
 
-use fanfare_protocol::Encoding;
+use fanfare_protocol::{Encoding, Message};
+
+use crate::event;
 
 /// The longest WebSocket header that a server writes (RFC 6455, section 5.2, without a mask).
 const HEADER_BYTES_MAX: usize = 10;
@@ -8,32 +10,56 @@ const HEADER_BYTES_MAX: usize = 10;
 const CONTROL_BYTES_MAX: usize = 125;
 const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
 
-/// The bytes of one unfragmented, unmasked WebSocket message, and where its payload begins.
+/// The bytes of one unfragmented, unmasked WebSocket message, and where its payload begins. Before it stands what makes
+/// the payload of a message an event, so that streams of events share it too.
 #[derive(Debug)]
 pub struct Encoded {
     bytes: Box<[u8]>,
+    header_at: u8,
     payload_at: u8,
 }
 
 impl Encoded {
     /// The message whose payload `write` appends.
     pub fn new(encoding: Encoding, write: impl FnOnce(&mut Vec<u8>)) -> Encoded {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.extend_from_slice(&[0; HEADER_BYTES_MAX]);
-        write(&mut bytes);
-        let (header, length) = header(encoding, bytes.len() - HEADER_BYTES_MAX);
-        bytes.drain(..HEADER_BYTES_MAX - length);
-        bytes[..length].copy_from_slice(&header[..length]);
-        Encoded { bytes: bytes.into_boxed_slice(), payload_at: length as u8 }
+        Encoded::behind(&[], encoding, write)
     }
 
-    /// Header and payload, as they are written to the socket.
+    /// The `message` frame.
+    pub(crate) fn message(encoding: Encoding, message: &Message) -> Encoded {
+        let event_head = match encoding {
+            Encoding::Json => event::head(message.position),
+            Encoding::MessagePack => Vec::new(),
+        };
+        Encoded::behind(&event_head, encoding, |out| message.encode(encoding, out))
+    }
+
+    fn behind(event_head: &[u8], encoding: Encoding, write: impl FnOnce(&mut Vec<u8>)) -> Encoded {
+        let header_at = event_head.len();
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(event_head);
+        bytes.extend_from_slice(&[0; HEADER_BYTES_MAX]);
+        write(&mut bytes);
+        let (header, length) = header(encoding, bytes.len() - header_at - HEADER_BYTES_MAX);
+        let payload_at = header_at + length;
+        bytes.drain(payload_at..header_at + HEADER_BYTES_MAX);
+        bytes[header_at..payload_at].copy_from_slice(&header[..length]);
+        Encoded { bytes: bytes.into_boxed_slice(), header_at: header_at as u8, payload_at: payload_at as u8 }
+    }
+
+    /// Header and payload, as they are written to a WebSocket.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[usize::from(self.header_at)..]
+    }
+
+    /// What stands before the payload in an event; a message in JSON has it.
+    pub(crate) fn event_head(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.header_at)]
     }
 
     /// Header and payload, given away.
     pub(crate) fn into_bytes(self) -> Box<[u8]> {
+        assert_eq!(self.header_at, 0, "a message is shared");
         self.bytes
     }
 

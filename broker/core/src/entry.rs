@@ -59,7 +59,7 @@ impl Entry {
             Encoding::Json => &self.json,
             Encoding::MessagePack => &self.message_pack,
         };
-        cell.get_or_init(|| Encoded::new(encoding, |out| self.message.encode(encoding, out)))
+        cell.get_or_init(|| Encoded::message(encoding, &self.message))
     }
 
     /// What it counts against the bounds of inboxes and history: its payload, kept and in both encodings, and

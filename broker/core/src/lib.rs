@@ -6,8 +6,11 @@
 
 mod broker;
 mod clock;
+mod edge;
 mod encoded;
 mod entry;
+mod event;
+mod filters;
 mod idempotency;
 mod inbox;
 mod interest;
@@ -25,8 +28,11 @@ mod worker;
 
 pub use broker::{BadCursor, Broker, BrokerStats, History, Publishing, Wake};
 pub use clock::Now;
+pub use edge::Edge;
 pub use encoded::Encoded;
 pub use entry::{Entry, SessionId};
+pub use event::goodbye_event;
+pub use filters::Filters;
 pub use interest::WORKERS_MAX;
 pub use limits::{HistoryRule, Limits, TopicRule, TopicRules};
 pub use outbox::Outbox;
@@ -36,4 +42,4 @@ pub use session::{Session, SessionInfo};
 pub use stats::{Gaps, LATENCY_BOUNDS_US, Latencies, WorkerStats, Written};
 pub use trie::Trie;
 pub use waiting::{Completion, Ticket};
-pub use worker::{PollKey, Ready, SessionKey, Worker};
+pub use worker::{PollKey, Ready, SessionKey, Stream, Worker};

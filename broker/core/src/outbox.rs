@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use fanfare_protocol::{Encoding, Filter, Gap, Position, Topic, replay_prefix, replay_suffix};
+use fanfare_protocol::{Filter, Frame, Gap, Position, Topic, replay_prefix, replay_suffix};
 
+use crate::edge::Edge;
 use crate::encoded::{Encoded, header};
 use crate::entry::Entry;
+use crate::event;
 
 /// Up to this capacity an empty outbox keeps its memory, so that a paced stream does not allocate.
 const IDLE_CAPACITY: usize = 4;
@@ -16,7 +18,7 @@ const IDLE_CAPACITY: usize = 4;
 /// The queue of one session, in order of writing.
 #[derive(Debug)]
 pub struct Outbox {
-    encoding: Encoding,
+    edge: Edge,
     items: VecDeque<Item>,
     /// What waits, the written part of the first item included.
     bytes: usize,
@@ -39,7 +41,7 @@ enum Item {
 
 #[derive(Debug)]
 struct Replayed {
-    /// WebSocket header and the beginning of the `replay` frame.
+    /// WebSocket header and the beginning of the `replay` frame; nothing in an event.
     head: Box<[u8]>,
     entry: Arc<Entry>,
 }
@@ -53,13 +55,13 @@ struct Dropped {
 
 impl Outbox {
     /// An empty outbox that holds no memory.
-    pub(crate) fn new(encoding: Encoding) -> Outbox {
-        Outbox { encoding, items: VecDeque::new(), bytes: 0, written: 0 }
+    pub(crate) fn new(edge: impl Into<Edge>) -> Outbox {
+        Outbox { edge: edge.into(), items: VecDeque::new(), bytes: 0, written: 0 }
     }
 
-    /// How frames are written.
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
+    /// How what waits is written.
+    pub fn edge(&self) -> Edge {
+        self.edge
     }
 
     /// True if nothing waits.
@@ -77,28 +79,43 @@ impl Outbox {
         self.items.len()
     }
 
-    /// Appends a live message; its length.
+    /// What a live message would take.
+    pub(crate) fn live_bytes(&self, entry: &Entry) -> usize {
+        live_pieces(self.edge, entry).iter().map(|piece| piece.len()).sum()
+    }
+
+    /// Appends a live message.
     pub(crate) fn push_live(&mut self, entry: Arc<Entry>) {
         self.push(Item::Live(entry));
     }
 
     /// Appends a kept message, wrapped for `filter`.
     pub(crate) fn push_replayed(&mut self, filter: &Filter, entry: Arc<Entry>) {
-        let inner = entry.frame(self.encoding).payload().len();
-        let mut prefix = Vec::with_capacity(filter.as_str().len() + 16);
-        replay_prefix(self.encoding, filter, &mut prefix);
-        let whole = prefix.len() + inner + replay_suffix(self.encoding).len();
-        let (header, length) = header(self.encoding, whole);
-        let head = [&header[..length], &prefix].concat().into_boxed_slice();
+        let head = match self.edge {
+            Edge::WebSocket(encoding) => {
+                let inner = entry.frame(encoding).payload().len();
+                let mut prefix = Vec::with_capacity(filter.as_str().len() + 16);
+                replay_prefix(encoding, filter, &mut prefix);
+                let whole = prefix.len() + inner + replay_suffix(encoding).len();
+                let (header, length) = header(encoding, whole);
+                [&header[..length], &prefix].concat().into_boxed_slice()
+            }
+            Edge::Events => Box::default(),
+        };
         self.push(Item::Replayed(Box::new(Replayed { head, entry })));
     }
 
     /// Appends a frame of this session alone.
-    pub(crate) fn push_own(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.push(Item::Own(Encoded::new(self.encoding, write).into_bytes()));
+    pub(crate) fn push_frame(&mut self, frame: &Frame) {
+        self.push(Item::Own(own_bytes(self.edge, frame)));
     }
 
-    /// Appends bytes that are no frame of the subprotocol: a WebSocket control frame, header included.
+    /// Appends a frame of this session alone that `write` appends to what it is given.
+    pub(crate) fn push_own(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.push(Item::Own(Encoded::new(self.edge.encoding(), write).into_bytes()));
+    }
+
+    /// Appends bytes that are no frame: a WebSocket control frame, header included, or lines that are no event.
     pub(crate) fn push_control(&mut self, frame: Vec<u8>) {
         self.push(Item::Own(frame.into_boxed_slice()));
     }
@@ -107,7 +124,7 @@ impl Outbox {
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut skip, mut count) = (self.written, 0);
         for item in &self.items {
-            for piece in pieces(self.encoding, item) {
+            for piece in pieces(self.edge, item) {
                 if skip >= piece.len() {
                     skip -= piece.len();
                 } else if count == slices.len() {
@@ -127,10 +144,35 @@ impl Outbox {
             return None;
         }
         match self.items.front()? {
-            Item::Live(entry) => Some(&entry.frame(self.encoding).bytes()[self.written..]),
+            Item::Live(entry) => match self.edge {
+                Edge::WebSocket(encoding) => Some(&entry.frame(encoding).bytes()[self.written..]),
+                Edge::Events => None,
+            },
             Item::Own(bytes) => Some(&bytes[self.written..]),
             Item::Dropped(dropped) => Some(&dropped.frame[self.written..]),
             Item::Replayed(_) => None,
+        }
+    }
+
+    /// Appends to `into` what to write next, at most so many bytes, as an event stream has it: a line break, which
+    /// would end the line, stands in a publisher's JSON only between tokens, where a space means the same.
+    pub fn copy(&self, bytes_max: usize, into: &mut Vec<u8>) {
+        let (mut skip, end) = (self.written, into.len() + bytes_max);
+        for item in &self.items {
+            let is_message = matches!(item, Item::Live(_) | Item::Replayed(_));
+            for (index, piece) in pieces(self.edge, item).into_iter().enumerate() {
+                let begin = skip.min(piece.len());
+                skip -= begin;
+                let copied = into.len();
+                into.extend_from_slice(&piece[begin..piece.len().min(begin + end - copied)]);
+                if is_message && index == event::SHARED {
+                    let breaks = into[copied..].iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r'));
+                    breaks.for_each(|byte| *byte = b' ');
+                }
+                if into.len() == end {
+                    return;
+                }
+            }
         }
     }
 
@@ -139,7 +181,7 @@ impl Outbox {
         self.written += bytes;
         let mut messages = 0;
         while let Some(first) = self.items.front() {
-            let length = length(self.encoding, first);
+            let length = length(self.edge, first);
             if length > self.written {
                 break;
             }
@@ -163,7 +205,7 @@ impl Outbox {
         let run = self.items.range(start..).take_while(|item| is_live(item) || is_dropped(item)).count();
         let (mut gap, mut live) = (None, 0);
         for item in self.items.drain(start..start + run) {
-            self.bytes -= length(self.encoding, &item);
+            self.bytes -= length(self.edge, &item);
             let part = match item {
                 Item::Live(entry) => {
                     live += 1;
@@ -181,7 +223,7 @@ impl Outbox {
             }));
         }
         if let Some(gap) = gap {
-            let frame = Encoded::new(self.encoding, |out| gap.encode(self.encoding, out)).into_bytes();
+            let frame = own_bytes(self.edge, &Frame::Gap(gap.clone()));
             self.bytes += frame.len();
             self.items.insert(start, Item::Dropped(Box::new(Dropped { gap, frame })));
         }
@@ -199,7 +241,7 @@ impl Outbox {
         });
         let mut gone = 0;
         while let Some(Item::Live(entry)) = found.and_then(|index| self.items.remove(index)) {
-            self.bytes -= entry.frame(self.encoding).bytes().len();
+            self.bytes -= self.live_bytes(&entry);
             gone += 1;
             found = self.find_live(topic, entry.prev);
         }
@@ -209,7 +251,7 @@ impl Outbox {
     /// Drops each waiting live message behind which the next of its topic waits, where `is_latest` says so of it; how
     /// many went.
     pub(crate) fn drop_outdated(&mut self, mut is_latest: impl FnMut(&Entry) -> bool) -> u64 {
-        let (encoding, unwritten, before) = (self.encoding, self.unwritten(), self.items.len());
+        let (edge, unwritten, before) = (self.edge, self.unwritten(), self.items.len());
         let mut outdated: Vec<u64> =
             self.items.iter().enumerate().filter_map(live).map(|(_, entry)| entry.prev).collect();
         outdated.sort_unstable();
@@ -218,7 +260,7 @@ impl Outbox {
             index += 1;
             let Some((_, entry)) = live((index, item)).filter(|_| index > unwritten) else { return true };
             let goes = outdated.binary_search(&entry.seq()).is_ok() && is_latest(entry);
-            bytes += if goes { length(encoding, item) } else { 0 };
+            bytes += if goes { length(edge, item) } else { 0 };
             !goes
         });
         self.bytes -= bytes;
@@ -228,7 +270,7 @@ impl Outbox {
     /// Drops all that waits but the rest of a half-written frame.
     pub(crate) fn cut(&mut self) {
         self.items.truncate(self.unwritten());
-        self.bytes = self.items.front().map_or(0, |first| length(self.encoding, first));
+        self.bytes = self.items.front().map_or(0, |first| length(self.edge, first));
     }
 
     /// Gives back memory that an idle session does not need.
@@ -239,7 +281,7 @@ impl Outbox {
     }
 
     fn push(&mut self, item: Item) {
-        self.bytes += length(self.encoding, &item);
+        self.bytes += length(self.edge, &item);
         self.items.push_back(item);
     }
 
@@ -275,19 +317,41 @@ fn live((index, item): (usize, &Item)) -> Option<(usize, &Entry)> {
     }
 }
 
-fn length(encoding: Encoding, item: &Item) -> usize {
-    pieces(encoding, item).iter().map(|piece| piece.len()).sum()
+fn length(edge: Edge, item: &Item) -> usize {
+    pieces(edge, item).iter().map(|piece| piece.len()).sum()
 }
 
 /// The bytes of an item, in order.
-fn pieces(encoding: Encoding, item: &Item) -> [&[u8]; 3] {
+fn pieces(edge: Edge, item: &Item) -> [&[u8]; 3] {
     match item {
-        Item::Live(entry) => [entry.frame(encoding).bytes(), &[], &[]],
+        Item::Live(entry) => live_pieces(edge, entry),
         Item::Own(bytes) => [bytes, &[], &[]],
         Item::Dropped(dropped) => [&dropped.frame, &[], &[]],
-        Item::Replayed(replayed) => {
-            let inner = replayed.entry.frame(encoding).payload();
-            [&replayed.head, inner, replay_suffix(encoding)]
+        Item::Replayed(replayed) => match edge {
+            Edge::WebSocket(encoding) => {
+                [&replayed.head, replayed.entry.frame(encoding).payload(), replay_suffix(encoding)]
+            }
+            Edge::Events => event::pieces(&replayed.entry),
+        },
+    }
+}
+
+/// The bytes of a live message, in order.
+fn live_pieces(edge: Edge, entry: &Entry) -> [&[u8]; 3] {
+    match edge {
+        Edge::WebSocket(encoding) => [entry.frame(encoding).bytes(), &[], &[]],
+        Edge::Events => event::pieces(entry),
+    }
+}
+
+/// The bytes of a frame for one session alone.
+fn own_bytes(edge: Edge, frame: &Frame) -> Box<[u8]> {
+    match edge {
+        Edge::WebSocket(encoding) => Encoded::new(encoding, |out| frame.encode(encoding, out)).into_bytes(),
+        Edge::Events => {
+            let mut out = Vec::new();
+            event::write(frame, &mut out);
+            out.into_boxed_slice()
         }
     }
 }

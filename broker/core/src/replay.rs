@@ -1,6 +1,6 @@
-//! A filter's way from a cursor to now: what is kept, in order, and where the holes are.
+//! The way from a cursor to now, of one filter or of several as one: what is kept, in order, and where the holes are.
 //!
-//! Holes are told before any later frame of the filter, since a message moves the cursor past them. A topic has one
+//! Holes are told before any later frame, since a message moves the cursor past them. A topic has one
 //! iff its newest trimmed message lies above the cursor: kept messages are the newest of their topic without a break.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,17 +10,18 @@ use fanfare_protocol::{Filter, Gap, Position};
 
 use crate::clock::Now;
 use crate::entry::{Entry, SessionId};
+use crate::filters::Filters;
 use crate::log::{TopicId, TopicLog};
 use crate::partition::Partition;
 
 /// The most log entries looked at under one hold of the partition's lock.
 const SCAN_MAX: usize = 1_024;
 
-/// Where a catching-up filter stands.
+/// Where filters that catch up together stand.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    filter: Filter,
-    /// The filter's cursor: all that matches at or below was told.
+    filters: Filters,
+    /// Their cursor: all that matches at or below was told.
     after: u64,
     /// Kept messages at or below were looked at.
     scanned: u64,
@@ -61,17 +62,22 @@ pub(crate) struct Budget {
 }
 
 impl Replay {
+    /// What catches up.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
     /// What was pulled is all up to here.
     pub(crate) fn scanned(&self) -> u64 {
         self.scanned
     }
 
-    fn new(filter: Filter, after: u64, deaf_to: Option<SessionId>) -> Replay {
+    fn new(filters: Filters, after: u64, deaf_to: Option<SessionId>) -> Replay {
         let (told, queue) = (BTreeMap::new(), VecDeque::new());
-        Replay { filter, after, scanned: after, told, trims_seen: None, queue, deaf_to }
+        Replay { filters, after, scanned: after, told, trims_seen: None, queue, deaf_to }
     }
 
-    /// Moves the cursor to `to` by one gap for the whole filter; what it does not cover is looked for anew.
+    /// Moves the cursor to `to` by one gap for all that matches; what it does not cover is looked for anew.
     fn jump(&mut self, from: Position, to: Position) {
         self.queue.retain(|event| !matches!(event, ReplayEvent::Gap(Gap { topic: Some(_), .. })));
         self.queue.push_back(ReplayEvent::Gap(Gap { topic: None, from, to, count: None }));
@@ -82,11 +88,11 @@ impl Replay {
 }
 
 impl Partition {
-    /// Begins the replay of `filter` from `after` (none: from now), with the newest `last` of each topic before it,
+    /// Begins the replay of `filters` from `after` (none: from now), with the newest `last` of each topic before it,
     /// which only a gap up to this epoch precedes. The flag says whether anything is missing.
     pub(crate) fn begin_replay(
         &mut self,
-        filter: &Filter,
+        filters: &Filters,
         after: Option<Position>,
         last: usize,
         deaf_to: Option<SessionId>,
@@ -94,7 +100,7 @@ impl Partition {
     ) -> (Replay, bool) {
         let top = self.top();
         let start = after.unwrap_or(top);
-        let mut replay = Replay::new(filter.clone(), start.seq, deaf_to);
+        let mut replay = Replay::new(filters.clone(), start.seq, deaf_to);
         let mut whole = true;
         if start.epoch != self.epoch {
             replay.jump(start, self.position(self.log.floor()));
@@ -104,7 +110,7 @@ impl Partition {
             whole = false;
         }
         if last > 0 {
-            let newest = self.newest(filter, last, replay.after, deaf_to, now);
+            let newest = self.newest(filters, last, replay.after, deaf_to, now);
             replay.queue.extend(newest.into_iter().map(ReplayEvent::Message));
         }
         let before = replay.queue.len();
@@ -143,7 +149,7 @@ impl Partition {
     /// newest of all where there are more than the limit.
     pub(crate) fn newest(
         &self,
-        filter: &Filter,
+        filters: &Filters,
         each: usize,
         upto: u64,
         deaf_to: Option<SessionId>,
@@ -151,7 +157,7 @@ impl Partition {
     ) -> Vec<Arc<Entry>> {
         let limit = self.limits.last_messages;
         let mut found: BTreeMap<u64, &Arc<Entry>> = BTreeMap::new();
-        for (_, topic) in self.log.matching(filter) {
+        for (_, topic) in self.matching(filters) {
             let wanted = topic.newest_first(upto).filter(|entry| entry.is_wanted(now.ms(), deaf_to));
             for entry in wanted.take(each) {
                 if found.len() >= limit {
@@ -169,7 +175,7 @@ impl Partition {
 
     /// True if anything is left above what was pulled; no message is taken.
     pub(crate) fn has_more(&self, replay: &Replay, now: Now) -> bool {
-        let mut ahead = Replay::new(replay.filter.clone(), replay.scanned, replay.deaf_to);
+        let mut ahead = Replay::new(replay.filters.clone(), replay.scanned, replay.deaf_to);
         !replay.queue.is_empty()
             || !matches!(self.next_kept(&mut ahead, now, &mut SCAN_MAX.clone()), Next::End)
     }
@@ -177,16 +183,16 @@ impl Partition {
     /// Queues a gap for each hole that opened since the last look. What lies at or below `scanned` was kept when it
     /// was looked at, or its hole was told.
     fn look_for_holes(&mut self, replay: &mut Replay) {
-        if replay.scanned < self.log.floor() && !self.knows_since(&replay.filter, replay.scanned) {
+        if replay.scanned < self.log.floor() && !self.know_since(&replay.filters, replay.scanned) {
             let (from, to) = (self.position(replay.after), self.position(self.log.floor()));
             replay.jump(from, to);
         }
-        let Replay { filter, scanned, told, trims_seen, .. } = &mut *replay;
+        let Replay { filters, scanned, told, trims_seen, .. } = &mut *replay;
         told.retain(|_, end| end > scanned);
         let (mut holes, mut topics) = (Vec::new(), told.len());
         let mut look = |(id, topic): (TopicId, &TopicLog)| {
             let known = told.get(&id).copied();
-            if topic.trimmed > known.unwrap_or(0).max(*scanned) && filter.matches(topic.name.as_str()) {
+            if topic.trimmed > known.unwrap_or(0).max(*scanned) && filters.matches(topic.name.as_str()) {
                 topics += usize::from(known.is_none());
                 holes.push(id);
             }
@@ -194,7 +200,7 @@ impl Partition {
         };
         let few = match *trims_seen {
             Some(seen) => self.log.trimmed_since(seen).all(&mut look),
-            None => self.log.matching(filter).all(&mut look),
+            None => self.matching(filters).all(&mut look),
         };
         *trims_seen = Some(self.log.trim_count());
         if !few {
@@ -219,23 +225,36 @@ impl Partition {
         replay.told.insert(id, topic.trimmed);
     }
 
-    /// True if the filter is one topic of which everything since `after` is known.
-    fn knows_since(&self, filter: &Filter, after: u64) -> bool {
-        if !filter.is_topic() {
-            return false;
-        }
-        let topic = self.log.find(filter.as_str()).and_then(|id| self.log.topic(id));
-        topic.is_some_and(|topic| topic.born_above <= after)
+    /// True if the filters are topics of which everything since `after` is known.
+    fn know_since(&self, filters: &Filters, after: u64) -> bool {
+        filters.are_topics()
+            && filters.iter().all(|topic| self.own(topic).is_some_and(|topic| topic.born_above <= after))
+    }
+
+    /// The topics that the filters match, each once.
+    fn matching<'a>(&'a self, filters: &'a Filters) -> impl Iterator<Item = (TopicId, &'a TopicLog)> {
+        filters.iter().enumerate().flat_map(|(index, filter)| {
+            let earlier = &filters[..index];
+            let is_new =
+                move |topic: &TopicLog| !earlier.iter().any(|other| other.matches(topic.name.as_str()));
+            self.log.matching(filter).filter(move |(_, topic)| is_new(topic))
+        })
+    }
+
+    /// The log of a filter that is a topic.
+    fn own(&self, topic: &Filter) -> Option<&TopicLog> {
+        self.log.find(topic.as_str()).and_then(|id| self.log.topic(id))
     }
 
     fn next_kept(&self, replay: &mut Replay, now: Now, scans: &mut usize) -> Next {
-        let exact = replay.filter.is_topic();
-        let own = exact.then(|| self.log.find(replay.filter.as_str())).flatten();
+        let exact = replay.filters.are_topics();
         loop {
-            let found = match own.and_then(|id| self.log.topic(id)) {
-                Some(topic) => topic.above(replay.scanned).next().map(|entry| (entry.seq(), topic)),
-                None if exact => None,
-                None => self.log.above(replay.scanned).next(),
+            let found = if exact {
+                let own = replay.filters.iter().filter_map(|topic| self.own(topic));
+                let next = |topic: &TopicLog| topic.above(replay.scanned).next().map(|entry| entry.seq());
+                own.filter_map(|topic| Some((next(topic)?, topic))).min_by_key(|(seq, _)| *seq)
+            } else {
+                self.log.above(replay.scanned).next()
             };
             let Some((seq, topic)) = found else { return Next::End };
             if *scans == 0 {
@@ -243,7 +262,7 @@ impl Partition {
             }
             *scans -= 1;
             replay.scanned = seq;
-            if !replay.filter.matches(topic.name.as_str()) {
+            if !replay.filters.matches(topic.name.as_str()) {
                 continue;
             }
             let entry = topic.at(seq).expect("the log and the topic keep the same messages");

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use fanfare_protocol::{CloseCode, Encoding, Filter, OnSlow, Position, Publication, Topic};
+use fanfare_protocol::{CloseCode, Filter, OnSlow, Position, Publication, Topic};
 
+use crate::edge::Edge;
 use crate::entry::SessionId;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
@@ -68,8 +69,8 @@ pub(crate) enum State {
     /// Follows from a mark in the worker's backlog on, above `top`; there the request `id` is answered, or, after a
     /// replay, `live` is told.
     Joining(Box<Joining>),
-    /// Catches up from the log.
-    Replaying(Box<Replay>),
+    /// Catches up from the log; without a replay of its own, by that of the session's first filter.
+    Replaying(Option<Box<Replay>>),
     /// Gets what its worker gets; the index among the filter's followers there.
     Live(u32),
 }
@@ -101,8 +102,8 @@ pub(crate) enum Work {
 pub struct SessionInfo {
     /// Its name.
     pub id: SessionId,
-    /// How its frames are written.
-    pub encoding: Encoding,
+    /// Over what it is connected.
+    pub edge: Edge,
     /// For how long it is open.
     pub open_ms: u64,
     /// What it follows.
@@ -114,10 +115,10 @@ pub struct SessionInfo {
 }
 
 impl Session {
-    pub(crate) fn new(id: SessionId, encoding: Encoding, now_ms: u64) -> Session {
+    pub(crate) fn new(id: SessionId, edge: Edge, now_ms: u64) -> Session {
         Session {
             id,
-            outbox: Outbox::new(encoding),
+            outbox: Outbox::new(edge),
             subscriptions: Subscriptions::default(),
             replaying: VecDeque::new(),
             deaf: 0,
@@ -180,7 +181,7 @@ impl Session {
     pub(crate) fn info(&self, now_ms: u64) -> SessionInfo {
         SessionInfo {
             id: self.id,
-            encoding: self.outbox.encoding(),
+            edge: self.outbox.edge(),
             open_ms: now_ms.saturating_sub(self.opened_ms),
             filters: self.subscriptions.iter().map(|(filter, _)| filter.clone()).collect(),
             outbox_bytes: self.outbox.bytes(),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use fanfare_protocol::{Encoding, ErrorCode};
 
+use crate::edge::Edge;
+
 /// The upper bounds of latency buckets, in microseconds; above the last there is one more bucket.
 pub const LATENCY_BOUNDS_US: [u64; 14] =
     [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 2_500_000];
@@ -11,10 +13,12 @@ pub const LATENCY_BOUNDS_US: [u64; 14] =
 /// What a worker has counted since it was last asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerStats {
-    /// What was written to JSON sessions.
+    /// What was written to JSON sessions over WebSockets.
     pub json: Written,
     /// What was written to MessagePack sessions.
     pub message_pack: Written,
+    /// What was written to streams of events.
+    pub events: Written,
     /// From the numbering of a message to the write of the pass that moved it, for each message and worker.
     pub delivery: Latencies,
     /// Gaps told, by cause.
@@ -72,7 +76,11 @@ impl Latencies {
 impl WorkerStats {
     /// Adds what another has counted.
     pub fn absorb(&mut self, other: &WorkerStats) {
-        for (mine, theirs) in [(&mut self.json, other.json), (&mut self.message_pack, other.message_pack)] {
+        for (mine, theirs) in [
+            (&mut self.json, other.json),
+            (&mut self.message_pack, other.message_pack),
+            (&mut self.events, other.events),
+        ] {
             mine.messages += theirs.messages;
             mine.bytes += theirs.bytes;
         }
@@ -102,10 +110,11 @@ impl WorkerStats {
         *self.closes.entry(code).or_default() += 1;
     }
 
-    pub(crate) fn count_written(&mut self, encoding: Encoding, messages: usize, bytes: usize) {
-        let written = match encoding {
-            Encoding::Json => &mut self.json,
-            Encoding::MessagePack => &mut self.message_pack,
+    pub(crate) fn count_written(&mut self, edge: Edge, messages: usize, bytes: usize) {
+        let written = match edge {
+            Edge::WebSocket(Encoding::Json) => &mut self.json,
+            Edge::WebSocket(Encoding::MessagePack) => &mut self.message_pack,
+            Edge::Events => &mut self.events,
         };
         written.messages += messages as u64;
         written.bytes += bytes as u64;

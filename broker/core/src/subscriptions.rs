@@ -2,7 +2,7 @@
 
 use fanfare_protocol::Filter;
 
-use crate::session::Subscription;
+use crate::session::{State, Subscription};
 
 /// A sorted list: most sessions have one filter or a few, and a list of one takes a third of a tree's first node.
 #[derive(Debug, Default)]
@@ -34,6 +34,11 @@ impl Subscriptions {
     pub(crate) fn remove(&mut self, filter: &Filter) -> Option<Subscription> {
         let index = self.find(filter).ok()?;
         Some(self.0.remove(index).1)
+    }
+
+    /// True if all of them are.
+    pub(crate) fn are_live(&self) -> bool {
+        self.0.iter().all(|(_, subscription)| matches!(subscription.state, State::Live(_)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(Filter, Subscription)> {

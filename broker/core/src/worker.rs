@@ -11,6 +11,7 @@ mod replays;
 mod requests;
 mod rounds;
 mod slow;
+mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,12 +20,15 @@ use fanfare_protocol::{Encoding, Filter, Frame, Position, Welcome};
 use slotmap::SlotMap;
 
 pub use crate::session::SessionKey;
+pub use streams::Stream;
 
 use crate::broker::Broker;
 use crate::clock::Now;
 use crate::encoded::pong_frame;
 use crate::entry::{Entry, SessionId};
+use crate::filters::Filters;
 use crate::limits::Limits;
+use crate::outbox::Outbox;
 use crate::session::{Session, SessionInfo};
 use crate::stats::WorkerStats;
 use crate::subscriptions::Subscriptions;
@@ -67,7 +71,7 @@ struct Followers {
 }
 
 struct Poll {
-    filter: Filter,
+    filters: Filters,
     ready: Ready,
 }
 
@@ -138,7 +142,7 @@ impl Worker {
     /// Opens a session and welcomes it.
     pub fn open(&mut self, now: Now, encoding: Encoding) -> SessionKey {
         let id = self.broker.name_session();
-        let key = self.sessions.insert(Session::new(id, encoding, now.ms()));
+        let key = self.sessions.insert(Session::new(id, encoding.into(), now.ms()));
         self.heartbeats.push_back((now.ms() + self.limits().heartbeat_ms, key));
         self.reply(key, &Frame::Welcome { id: None, welcome: self.welcome(id) });
         key
@@ -232,19 +236,19 @@ impl Worker {
 
     /// Appends a frame of the session's own; one that does not fit closes it.
     fn reply(&mut self, key: SessionKey, frame: &Frame) {
-        self.reply_with(key, |encoding, out| frame.encode(encoding, out));
+        self.queue(key, |outbox| outbox.push_frame(frame));
         if let Frame::Error { code, .. } = frame {
             self.stats.count_error(*code);
         }
     }
 
-    fn reply_with(&mut self, key: SessionKey, write: impl FnOnce(Encoding, &mut Vec<u8>)) {
+    /// Appends to a session's outbox; what does not fit closes it.
+    fn queue(&mut self, key: SessionKey, push: impl FnOnce(&mut Outbox)) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.closing().is_some() {
             return;
         }
-        let encoding = session.outbox.encoding();
-        session.outbox.push_own(|out| write(encoding, out));
+        push(&mut session.outbox);
         let fits = session.keeps_bounds(self.broker.limits());
         self.mark_dirty(key);
         if !fits {

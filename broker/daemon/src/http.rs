@@ -6,6 +6,7 @@ mod operate;
 mod page;
 mod publish;
 mod router;
+mod topics;
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -24,21 +25,32 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::node::ConnectionPlace;
+use crate::sse::{self, EventStream};
 use crate::websocket;
 use crate::worker::Local;
+pub(crate) use history::shorten;
 pub(crate) use router::router;
+pub(crate) use topics::Topics;
 
+/// The most that waits in one stream of a connection of HTTP/2 that does not take it.
+const STREAM_BYTES: usize = 64 * 1024;
 /// What stands before a topic in a path.
 const TOPICS: &str = "/v1/topics/";
 
 /// What is answered: bytes of our own, or what the router made.
 pub(crate) type Answer = Response<Either<Full<Bytes>, axum::body::Body>>;
 
+/// What goes out: a stream of events, or an answer.
+type Reply = Response<Either<EventStream, Either<Full<Bytes>, axum::body::Body>>>;
+
 /// Who is connected.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Told when the connection is to end though its client does not read.
+    pub(crate) cut: Notify,
     _place: ConnectionPlace,
 }
 
@@ -56,10 +68,10 @@ pub(crate) async fn serve(
     let head_bytes = limits.handshake_bytes;
     let mut first = [0; 3];
     let Ok(Ok(1..)) = tokio::time::timeout(handshake, stream.peek(&mut first)).await else { return };
-    let peer = Rc::new(Peer { address, _place: place });
+    let peer = Rc::new(Peer { address, cut: Notify::new(), _place: place });
     let asked = Rc::new(Cell::new(false));
     let service = service_fn({
-        let asked = asked.clone();
+        let (asked, peer) = (asked.clone(), peer.clone());
         move |request| {
             asked.set(true);
             let (local, peer) = (local.clone(), peer.clone());
@@ -74,6 +86,7 @@ pub(crate) async fn serve(
             http2
                 .timer(TokioTimer::new())
                 .max_header_list_size(head_bytes as u32)
+                .max_send_buf_size(STREAM_BYTES)
                 .max_concurrent_streams(100);
             http2.keep_alive_interval(idle).serve_connection(io, service).await
         } else {
@@ -88,7 +101,10 @@ pub(crate) async fn serve(
     let mut connection = pin!(connection);
     let result = match tokio::time::timeout(handshake, connection.as_mut()).await {
         Ok(result) => result,
-        Err(_) if asked.get() => connection.await,
+        Err(_) if asked.get() => tokio::select! {
+            result = connection => result,
+            () = peer.cut.notified() => return tracing::debug!(%address, "a stream was not read to its end"),
+        },
         Err(_) => return tracing::debug!(%address, "no request came in time"),
     };
     if let Err(error) = result {
@@ -96,7 +112,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) -> Answer {
+async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) -> Reply {
     let _place = local.node.place_request();
     let answer = admit(&local, &peer, request).await;
     local.node.metrics.answered(answer.status());
@@ -104,28 +120,38 @@ async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) ->
 }
 
 /// Refuses what comes from where it may not; a listed page may read its answer.
-async fn admit(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {
+async fn admit(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Reply {
     if let Err(error) = local.node.origin.check(request.uri(), request.headers()) {
-        return problem(error.code(), &error.to_string(), None);
+        return problem(error.code(), &error.to_string(), None).map(Either::Right);
     }
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
-        return route(local, peer, request).await;
+        return reply(local, peer, request).await;
     };
     let mut answer = match cors::preflight(request.method(), request.headers()) {
-        Some(answer) => answer,
-        None => route(local, peer, request).await,
+        Some(answer) => answer.map(Either::Right),
+        None => reply(local, peer, request).await,
     };
-    cors::allow(origin, &mut answer);
+    cors::allow(origin, answer.headers_mut());
     answer
+}
+
+async fn reply(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Reply {
+    if request.uri().path() != "/v1/sse" {
+        return route(local, peer, request).await.map(Either::Right);
+    }
+    match sse::open(local, peer, &request) {
+        Ok(stream) => stream.map(Either::Left),
+        Err(answer) => answer.map(Either::Right),
+    }
 }
 
 async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
-    if path == "/v1/sse" {
-        return problem(ErrorCode::Unsupported, "server-sent events are not served yet", None);
-    }
     if path == "/v1/ws" {
         return websocket::upgrade(local, peer, request);
+    }
+    if path == "/v1/messages" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return history::read_several(local, request.uri().query().unwrap_or("")).await;
     }
     if let Some(name) = path.strip_prefix(TOPICS) {
         let (name, of) = match name.split_once('/') {

@@ -12,5 +12,6 @@ mod node;
 mod origin;
 mod process;
 pub mod server;
+mod sse;
 mod websocket;
 mod worker;

@@ -24,7 +24,10 @@ pub(crate) struct Metrics {
 /// What waits in the outboxes of a worker, and how many sessions there are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fill {
+    /// All of them.
     pub(crate) sessions: usize,
+    /// Those that are streams of events.
+    pub(crate) streams: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) outbox_items: usize,
 }

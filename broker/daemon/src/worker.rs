@@ -5,6 +5,7 @@
 
 mod drain;
 mod sockets;
+mod streams;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 pub(crate) use sockets::Sockets;
+pub(crate) use streams::Streams;
 
 use crate::http;
 use crate::metrics::Fill;
@@ -41,6 +43,7 @@ pub(crate) struct Local {
     pub(crate) node: Arc<Node>,
     pub(crate) worker: RefCell<Worker>,
     pub(crate) sockets: RefCell<Sockets>,
+    pub(crate) streams: RefCell<Streams>,
     /// Lent to the session that is being read.
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     pub(crate) router: axum::Router,
@@ -58,10 +61,11 @@ pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mp
     let runtime = runtime.expect("a worker has the descriptors for its event loop");
     let worker = RefCell::new(Worker::new(index, node.broker.clone()));
     let sockets = RefCell::new(Sockets::default());
+    let streams = RefCell::new(Streams::default());
     let read_buffer = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
     let router = http::router(node.clone());
     let (resumed, closed) = (Notify::new(), Notify::new());
-    let local = Rc::new(Local { node, worker, sockets, read_buffer, router, work, resumed, closed });
+    let local = Rc::new(Local { node, worker, sockets, streams, read_buffer, router, work, resumed, closed });
     LocalSet::new().block_on(&runtime, async move {
         let deliver = tokio::task::spawn_local(local.clone().deliver());
         let keep_time = tokio::task::spawn_local(local.clone().keep_time());
@@ -140,7 +144,14 @@ impl Local {
                 return false;
             }
             for _ in 0..WRITES_PER_LOOK {
-                let Some(key) = self.worker.borrow_mut().next_dirty() else { break };
+                let Some(key) = self.worker.borrow_mut().next_dirty() else {
+                    // What was moved to streams in this round is pulled before more is moved.
+                    if self.streams.borrow_mut().take_woken() {
+                        self.count();
+                        return true;
+                    }
+                    break;
+                };
                 if self.write(key) {
                     break;
                 }
@@ -161,6 +172,7 @@ impl Local {
             let now = self.node.clock.now();
             self.worker.borrow_mut().tick(now);
             self.end_overdue(now.ms());
+            self.end_overdue_streams(now.ms());
             self.resumed.notify_waiters();
             self.wake();
         }
@@ -169,7 +181,8 @@ impl Local {
     fn fill(&self) -> Fill {
         let worker = self.worker.borrow();
         let (outbox_bytes, outbox_items) = worker.outbox_fill();
-        Fill { sessions: worker.sessions(), outbox_bytes, outbox_items }
+        let (sessions, streams) = (worker.sessions(), self.streams.borrow().len());
+        Fill { sessions, streams, outbox_bytes, outbox_items }
     }
 
     /// The end of a pass: what it moved is written, what it counted is added up.

@@ -1,5 +1,7 @@
 //! What waits, cut, dropped and written in pieces.
 
+use fanfare_protocol::Encoding;
+
 use super::*;
 
 fn live(topic: &str, seq: u64) -> Arc<Entry> {

@@ -54,7 +54,8 @@ fn shown(event: &ReplayEvent) -> String {
 
 fn begin(partition: &mut Partition, of: &str, after: Option<&str>, last: usize) -> (Replay, bool) {
     let after = after.map(|after| after.parse().unwrap());
-    partition.begin_replay(&filter(of), after, last, None, NOW)
+    let filters = of.split(' ').map(filter).collect();
+    partition.begin_replay(&Filters::new(filters).unwrap(), after, last, None, NOW)
 }
 
 fn told(partition: &mut Partition, of: &str, after: Option<&str>, last: usize) -> (bool, String) {
@@ -77,6 +78,10 @@ fn a_replay_tells_holes_before_messages_and_ends_live() {
         (9, ">", None, 1, (true, "a4 a.x5 b6 live")),
         (9, "a", None, 2, (true, "a3 a4 live")),
         (9, "a", Some("0.1:3"), 1, (true, "a3 a4 live")),
+        (9, "b a.x none", Some("0.1:1"), 0, (true, "b2 a.x5 b6 live")),
+        (9, "b a.* *", Some("0.1:2"), 1, (true, "a1 b2 a3 a4 a.x5 b6 live")),
+        (1, "a b", Some("0.1:1"), 0, (false, "a(1,3] b(1,2] a4 b6 live")),
+        (1, "b *", Some("0.1:1"), 0, (false, "a(1,3] b(1,2] a4 b6 live")),
         (1, "a", Some("0.1:1"), 9, (false, "a(1,3] a4 live")),
         (9, "a", Some("0.1:9"), 0, (false, "*(9,6] live")),
         (9, "a", Some("0.2:5"), 0, (false, "*(5,0] a1 a3 a4 live")),
@@ -192,7 +197,7 @@ fn what_is_not_wanted_any_more_is_no_hole() {
     ] {
         let now = Now { us: ms * 1_000, unix_ms: 0 };
         for (after, last) in [(Some("0.1:0".parse().unwrap()), 0), (None, 9)] {
-            let (mut replay, whole) = partition.begin_replay(&filter("a"), after, last, deaf_to, now);
+            let (mut replay, whole) = partition.begin_replay(&filter("a").into(), after, last, deaf_to, now);
             let pulled = partition.pull(&mut replay, ALL, now);
             let said: Vec<String> = pulled.events.iter().map(shown).collect();
             assert_eq!((whole, pulled.caught_up, said.join(" ").as_str()), (true, true, expected));

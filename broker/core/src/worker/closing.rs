@@ -3,6 +3,7 @@
 use fanfare_protocol::{CloseCode, Filter, Frame};
 
 use super::{Backlog, Pending, SessionKey, Worker};
+use crate::edge::Edge;
 use crate::encoded::close_frame;
 use crate::session::{Standing, State, Subscription};
 
@@ -55,7 +56,7 @@ impl Worker {
         }
     }
 
-    /// Appends `goodbye` and the close frame; nothing is queued behind them.
+    /// Appends `goodbye` and, on a WebSocket, the close frame; nothing is queued behind them.
     pub(super) fn say_goodbye(
         &mut self,
         key: SessionKey,
@@ -70,9 +71,10 @@ impl Worker {
         let code = code.as_u16();
         session.standing = Standing::Closing(code);
         let goodbye = Frame::Goodbye { code, reason: reason.to_owned(), reconnect_after_ms };
-        let encoding = session.outbox.encoding();
-        session.outbox.push_own(|out| goodbye.encode(encoding, out));
-        session.outbox.push_control(close_frame(code, reason));
+        session.outbox.push_frame(&goodbye);
+        if let Edge::WebSocket(_) = session.outbox.edge() {
+            session.outbox.push_control(close_frame(code, reason));
+        }
         self.stats.count_close(code);
         self.mark_dirty(key);
         self.end_subscriptions(key);

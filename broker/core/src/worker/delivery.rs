@@ -7,6 +7,7 @@ use fanfare_protocol::{CloseCode, Cursor, Filter, Frame, OkBody, Position};
 use super::slow::make_room;
 use super::{Backlog, Followers, Pending, PollKey, SessionKey, Worker};
 use crate::clock::Now;
+use crate::edge::Edge;
 use crate::entry::Entry;
 use crate::session::{Joining, Session, State};
 
@@ -75,8 +76,8 @@ impl Worker {
     pub fn written(&mut self, key: SessionKey, bytes: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let messages = session.outbox.advance(bytes);
-        let encoding = session.outbox.encoding();
-        self.stats.count_written(encoding, messages, bytes);
+        let edge = session.outbox.edge();
+        self.stats.count_written(edge, messages, bytes);
     }
 
     /// Does what is due: heartbeats, silent sessions, publishes that waited long enough.
@@ -90,7 +91,8 @@ impl Worker {
             let Some(session) = self.sessions.get_mut(key) else { continue };
             session.outbox.shrink();
             self.heartbeats.push_back((now.ms() + heartbeat_ms, key));
-            if now.ms().saturating_sub(session.heard_ms) >= 2 * heartbeat_ms {
+            let speaks = matches!(session.outbox.edge(), Edge::WebSocket(_));
+            if speaks && now.ms().saturating_sub(session.heard_ms) >= 2 * heartbeat_ms {
                 let reason = format!("nothing was heard for {} ms", 2 * heartbeat_ms);
                 self.close_after(key, CloseCode::Unresponsive, &reason, Some(0));
             } else {
@@ -122,8 +124,8 @@ impl Worker {
                 if session.newest == seq || session.closing().is_some() || is_unwanted_echo(session, entry) {
                     continue;
                 }
-                let frame = entry.frame(session.outbox.encoding());
-                if !make_room(session, entry, frame.bytes().len(), limits, stats) {
+                let bytes = session.outbox.live_bytes(entry);
+                if !make_room(session, entry, bytes, limits, stats) {
                     slow.push(*key);
                     continue;
                 }
@@ -154,9 +156,13 @@ impl Worker {
         session.deaf += u32::from(!subscription.echo);
         followers.sessions.push(key);
         let cursor = Cursor::from(top);
-        let frame = match id {
-            Some(id) => Frame::Ok { id, body: OkBody { cursor: Some(cursor), ..OkBody::default() } },
-            None => Frame::Live { filter: Some(filter.clone()), cursor },
+        let frame = match (session.outbox.edge(), id) {
+            (Edge::Events, _) if !session.subscriptions.are_live() => return,
+            (Edge::Events, _) => Frame::Live { filter: None, cursor },
+            (Edge::WebSocket(_), Some(id)) => {
+                Frame::Ok { id, body: OkBody { cursor: Some(cursor), ..OkBody::default() } }
+            }
+            (Edge::WebSocket(_), None) => Frame::Live { filter: Some(filter.clone()), cursor },
         };
         self.reply(key, &frame);
     }
@@ -164,6 +170,13 @@ impl Worker {
     fn ping(&mut self, sessions: &[SessionKey], top: Position) {
         let ping = Frame::Ping { cursor: Cursor::from(top) };
         for key in sessions {
+            // The cursor of a stream that still catches up stands below what it has not got yet.
+            let is_behind = |session: &Session| {
+                session.outbox.edge() == Edge::Events && !session.subscriptions.are_live()
+            };
+            if self.sessions.get(*key).is_some_and(is_behind) {
+                continue;
+            }
             self.reply(*key, &ping);
         }
     }

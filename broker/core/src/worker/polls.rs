@@ -1,41 +1,46 @@
 //! Long polls: those who wait for a message without a session.
 
-use fanfare_protocol::{Cursor, Filter};
+use fanfare_protocol::Cursor;
 
 use super::{Poll, PollKey, Ready, Worker};
 use crate::broker::{BadCursor, History};
 use crate::clock::Now;
+use crate::filters::Filters;
 
 impl Worker {
-    /// Reads the history of what `filter` matches; if there is nothing, `ready` is called when there may be, and the
+    /// Reads the history of what `filters` match; if there is nothing, `ready` is called when there may be, and the
     /// key ends the wait.
     pub fn poll(
         &mut self,
         now: Now,
-        filter: &Filter,
+        filters: &Filters,
         after: Option<&Cursor>,
         limit: usize,
         ready: Ready,
     ) -> Result<(History, Option<PollKey>), BadCursor> {
-        let history = self.broker.history_or_follow(self.index, filter, after, limit, now)?;
+        let history = self.broker.history_or_follow(self.index, filters, after, limit, now)?;
         if !history.is_empty() {
             return Ok((history, None));
         }
-        let key = self.polls.insert(Poll { filter: filter.clone(), ready });
-        self.followers.entry(filter).polls.push(key);
+        let key = self.polls.insert(Poll { filters: filters.clone(), ready });
+        for filter in filters.iter() {
+            self.followers.entry(filter).polls.push(key);
+        }
         Ok((history, Some(key)))
     }
 
     /// Ends the wait of a long poll, unless it was ready.
     pub fn end_poll(&mut self, key: PollKey) {
         let Some(poll) = self.polls.remove(key) else { return };
-        if let Some(followers) = self.followers.get_mut(&poll.filter) {
-            followers.polls.retain(|other| *other != key);
-            if followers.sessions.is_empty() && followers.polls.is_empty() {
-                self.followers.remove(&poll.filter);
+        for filter in poll.filters.iter() {
+            if let Some(followers) = self.followers.get_mut(filter) {
+                followers.polls.retain(|other| *other != key);
+                if followers.sessions.is_empty() && followers.polls.is_empty() {
+                    self.followers.remove(filter);
+                }
             }
+            self.broker.unfollow(self.index, filter, true);
         }
-        self.broker.unfollow(self.index, &poll.filter, true);
     }
 
     /// Wakes all long polls.

@@ -5,6 +5,8 @@ use fanfare_protocol::{Cursor, Filter, Frame, OkBody, Position, SubscribeOptions
 use super::{Backlog, Pending, SessionKey, Worker};
 use crate::broker::BadCursor;
 use crate::clock::Now;
+use crate::edge::Edge;
+use crate::filters::Filters;
 use crate::replay::{Budget, Pulled, ReplayEvent};
 use crate::session::{Joining, State, Subscription};
 
@@ -25,7 +27,8 @@ impl Worker {
         let last = options.last.unwrap_or(0) as usize;
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
         if after.is_none() && last == 0 {
-            let top = self.broker.follow(self.index, &filter, &mut Backlog(&mut self.backlog));
+            let filters = std::slice::from_ref(&filter);
+            let top = self.broker.follow(self.index, filters, &mut Backlog(&mut self.backlog));
             let state = State::Joining(Box::new(Joining { id: Some(id), top }));
             session
                 .subscriptions
@@ -34,8 +37,9 @@ impl Worker {
             return Ok(());
         }
         let deaf_to = (!options.echo).then_some(session.id);
-        let (replay, whole, start) = self.broker.begin_replay(&filter, after, last, deaf_to, now);
-        let state = State::Replaying(Box::new(replay));
+        let (replay, whole, start) =
+            self.broker.begin_replay(&Filters::from(filter.clone()), after, last, deaf_to, now);
+        let state = State::Replaying(Some(Box::new(replay)));
         session
             .subscriptions
             .insert(filter.clone(), Subscription { state, echo: options.echo, on_slow: options.on_slow });
@@ -57,19 +61,17 @@ impl Worker {
         }
         let Some(filter) = session.replaying.pop_front() else { return false };
         let subscription = session.subscriptions.get_mut(&filter).expect("a replaying filter is subscribed");
-        let State::Replaying(replay) = &mut subscription.state else { return true };
+        let State::Replaying(Some(replay)) = &mut subscription.state else { return true };
         let backlog = &mut Backlog(&mut self.backlog);
         let budget = Budget { messages, events: messages, bytes };
-        let (pulled, top) = self.broker.pull(self.index, &filter, replay, budget, now, backlog);
-        if pulled.caught_up {
-            subscription.state = State::Joining(Box::new(Joining { id: None, top }));
-        } else {
+        let (pulled, top) = self.broker.pull(self.index, replay, budget, now, backlog);
+        let caught_up = pulled.caught_up.then(|| replay.filters().clone());
+        if caught_up.is_none() {
             session.replaying.push_back(filter.clone());
         }
-        let caught_up = pulled.caught_up;
         self.push_pulled(key, &filter, pulled);
-        if caught_up {
-            self.mark_live(key, filter, top);
+        if let Some(filters) = caught_up {
+            self.join(key, &filters, top);
         }
         self.mark_dirty(key);
         true
@@ -78,6 +80,19 @@ impl Worker {
     /// True if the session has a replay that goes on once its outbox has drained.
     pub fn is_replaying(&self, key: SessionKey) -> bool {
         self.sessions.get(key).is_some_and(|session| !session.replaying.is_empty())
+    }
+
+    /// Lets filters that caught up together be live from here on.
+    pub(super) fn join(&mut self, key: SessionKey, filters: &Filters, top: Position) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        for filter in filters.iter() {
+            let subscription =
+                session.subscriptions.get_mut(filter).expect("a replaying filter is subscribed");
+            subscription.state = State::Joining(Box::new(Joining { id: None, top }));
+        }
+        for filter in filters.iter() {
+            self.mark_live(key, filter.clone(), top);
+        }
     }
 
     /// Puts the mark at which the filter is live behind all that is not its.
@@ -91,7 +106,6 @@ impl Worker {
 
     fn push_pulled(&mut self, key: SessionKey, filter: &Filter, pulled: Pulled) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let encoding = session.outbox.encoding();
         for event in pulled.events {
             match event {
                 ReplayEvent::Message(entry) => session.outbox.push_replayed(filter, entry),
@@ -100,8 +114,11 @@ impl Worker {
                         Some(_) => self.stats.gaps.trimmed += 1,
                         None => self.stats.gaps.cursor += 1,
                     }
-                    let frame = Frame::Replay { filter: filter.clone(), frame: Box::new(Frame::Gap(gap)) };
-                    session.outbox.push_own(|out| frame.encode(encoding, out));
+                    let gap = Frame::Gap(gap);
+                    session.outbox.push_frame(&match session.outbox.edge() {
+                        Edge::WebSocket(_) => Frame::Replay { filter: filter.clone(), frame: Box::new(gap) },
+                        Edge::Events => gap,
+                    });
                 }
             }
         }

@@ -78,7 +78,7 @@ impl Worker {
             ))
         } else if held >= limit {
             Some((ErrorCode::Limit, format!("this session has {held} subscriptions, the limit is {limit}")))
-        } else if self.broker.is_full_of_filters() {
+        } else if !self.broker.has_room_for_filters(1) {
             let limit = self.limits().filters;
             Some((
                 ErrorCode::Limit,
@@ -125,10 +125,12 @@ impl Worker {
             Ok(history) => history,
             Err(error) => return self.error(key, Some(id), ErrorCode::BadCursor, error.to_string()),
         };
-        self.reply_with(key, |encoding, out| {
+        self.queue(key, |outbox| {
+            let encoding = outbox.edge().encoding();
             let frames: Vec<Vec<u8>> = history.events.iter().map(|event| event.frame(encoding)).collect();
             let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
-            encode_history_ok(encoding, id, &frames, &Cursor::from(history.cursor), history.more, out);
+            let cursor = Cursor::from(history.cursor);
+            outbox.push_own(|out| encode_history_ok(encoding, id, &frames, &cursor, history.more, out));
         });
     }
 

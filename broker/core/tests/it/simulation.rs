@@ -108,7 +108,7 @@ impl World {
         }
         for poll in &self.polls {
             let new = self.model.current().iter().filter(|record| record.place.seq > poll.from);
-            let has_new = new.into_iter().any(|record| poll.filter.matches(record.topic.as_str()));
+            let has_new = new.into_iter().any(|record| poll.filters.matches(record.topic.as_str()));
             assert!(poll.is_ready.get() || !has_new, "a long poll ends with the next message");
         }
     }

@@ -43,8 +43,7 @@ pub(super) fn preflight(method: &Method, headers: &HeaderMap) -> Option<Answer> 
 }
 
 /// Lets the page of `origin`, which the origin rule let pass, read the answer.
-pub(super) fn allow(origin: HeaderValue, answer: &mut Answer) {
-    let headers = answer.headers_mut();
+pub(super) fn allow(origin: HeaderValue, headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READ));
     headers.append(VARY, HeaderValue::from_static(ORIGIN.as_str()));

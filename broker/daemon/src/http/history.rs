@@ -1,19 +1,21 @@
-//! Reading a topic's history, at once or as a long poll.
+//! Reading the history of one topic or of several filters, at once or as a long poll.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use fanfare_core::{History, PollKey};
+use fanfare_core::{Filters, History, PollKey};
 use fanfare_protocol::{Cursor, Encoding, ErrorCode, Filter, RequestError, Topic, encode_history_body};
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::topics::Topics;
 use super::{Answer, problem};
 use crate::worker::Local;
 
 /// What may stand in the query.
 struct Query {
+    topics: Topics,
     after: Option<Cursor>,
     limit: usize,
     wait: Duration,
@@ -33,10 +35,28 @@ impl Drop for Waiting {
 
 /// `GET /v1/topics/{topic}/messages?after=&limit=&wait=`
 pub(super) async fn read(local: &Rc<Local>, name: &str, query: &str) -> Answer {
-    match answer(local, name, query).await {
-        Ok(answer) => answer,
-        Err(error) => problem(error.code, &error.reason, None),
-    }
+    let asked = topic(name).and_then(|topic| {
+        let query = Query::parse(local, query, false)?;
+        Ok((Filters::from(Filter::from(&topic)), query))
+    });
+    answered(local, asked).await
+}
+
+/// `GET /v1/messages?topic=&topic=&after=&limit=&wait=`
+pub(super) async fn read_several(local: &Rc<Local>, query: &str) -> Answer {
+    let asked = Query::parse(local, query, true).and_then(|mut query| {
+        let filters = std::mem::take(&mut query.topics).filters()?;
+        Ok((filters, query))
+    });
+    answered(local, asked).await
+}
+
+async fn answered(local: &Rc<Local>, asked: Result<(Filters, Query), RequestError>) -> Answer {
+    let answer = match asked {
+        Ok((filters, query)) => answer(local, filters, query).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| problem(error.code, &error.reason, None))
 }
 
 /// The topic whose name stands, percent-encoded, in a path.
@@ -47,15 +67,19 @@ pub(super) fn topic(name: &str) -> Result<Topic, RequestError> {
     Topic::parse(&name).map_err(|error| bad(format!("topic {} {error}", shorten(&name))))
 }
 
-async fn answer(local: &Rc<Local>, name: &str, query: &str) -> Result<Answer, RequestError> {
-    let filter = Filter::from(&topic(name)?);
-    let query = Query::parse(local, query)?;
+async fn answer(local: &Rc<Local>, filters: Filters, query: Query) -> Result<Answer, RequestError> {
+    let count = filters.len();
+    if !query.wait.is_zero() && !local.node.broker.has_room_for_filters(count) {
+        let limit = local.node.settings.limits.filters;
+        let reason = format!("to wait for {count} topics is over the limit of {limit} subscriptions of all");
+        return Err(RequestError { id: None, code: ErrorCode::Limit, reason });
+    }
     let until = Instant::now() + query.wait;
     loop {
         let (sender, ready) = oneshot::channel();
         let polled = local.worker.borrow_mut().poll(
             local.node.clock.now(),
-            &filter,
+            &filters,
             query.after.as_ref(),
             query.limit,
             Box::new(move || _ = sender.send(())),
@@ -73,12 +97,15 @@ async fn answer(local: &Rc<Local>, name: &str, query: &str) -> Result<Answer, Re
 }
 
 impl Query {
-    fn parse(local: &Local, query: &str) -> Result<Query, RequestError> {
+    /// Reads a query, in which topics stand only where they do not stand in the path.
+    fn parse(local: &Local, query: &str, has_topics: bool) -> Result<Query, RequestError> {
         let limits = &local.node.settings.limits;
         let bad = |code, reason| Err(RequestError { id: None, code, reason });
-        let mut parsed = Query { after: None, limit: limits.history_frames as usize, wait: Duration::ZERO };
+        let limit = limits.history_frames as usize;
+        let mut parsed = Query { topics: Topics::default(), after: None, limit, wait: Duration::ZERO };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
+                "topic" if has_topics => parsed.topics.add(&value)?,
                 "after" => match value.parse() {
                     Ok(cursor) => parsed.after = Some(cursor),
                     Err(error) => {
@@ -107,10 +134,9 @@ impl Query {
                     }
                 },
                 _ => {
-                    let reason = format!(
-                        "unknown parameter {}; `after`, `limit` and `wait` are known here",
-                        shorten(&name)
-                    );
+                    let topic = if has_topics { "`topic`, " } else { "" };
+                    let known = format!("{topic}`after`, `limit` and `wait` are known here");
+                    let reason = format!("unknown parameter {}; {known}", shorten(&name));
                     return bad(ErrorCode::BadRequest, reason);
                 }
             }
@@ -128,7 +154,7 @@ fn render(history: &History) -> Answer {
 }
 
 /// A value as it stands in an error: quoted, and at most 64 characters of it.
-pub(super) fn shorten(value: &str) -> String {
+pub(crate) fn shorten(value: &str) -> String {
     let shown: String = value.chars().take(64).collect();
     let dots = if shown.len() < value.len() { "…" } else { "" };
     format!("\"{shown}{dots}\"")

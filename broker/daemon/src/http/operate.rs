@@ -44,6 +44,7 @@ pub(super) async fn metrics(node: &Node) -> Answer {
         }
         let Ok(fill) = receiver.await else { return busy() };
         all.sessions += fill.sessions;
+        all.streams += fill.streams;
         all.outbox_bytes += fill.outbox_bytes;
         all.outbox_items += fill.outbox_items;
     }
@@ -180,7 +181,7 @@ fn topic(info: &TopicInfo) -> Value {
 fn session(info: &SessionInfo) -> Value {
     json!({
         "session": info.id.0.to_string(),
-        "protocol": info.encoding.subprotocol(),
+        "protocol": info.edge.protocol(),
         "open_ms": info.open_ms,
         "subscriptions": info.filters.iter().map(Filter::as_str).collect::<Vec<_>>(),
         "outbox_bytes": info.outbox_bytes,

@@ -31,6 +31,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/v1/topics/{topic}/messages", get(unreachable_by_hand).delete(unreachable_by_hand))
         .route("/v1/sessions", get(sessions))
         .route("/v1/sessions/{id}", delete(disconnect))
+        .route("/v1/messages", get(unreachable_by_hand))
         .route("/v1/ws", get(unreachable_by_hand))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

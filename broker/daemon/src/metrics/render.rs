@@ -9,7 +9,7 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Fill, Metrics};
@@ -18,6 +18,8 @@ use crate::process;
 
 /// One label and its value.
 type Label = [(&'static str, String); 1];
+/// An edge and an encoding.
+type Edged = [(&'static str, &'static str); 2];
 
 impl Metrics {
     /// All figures of this moment, in the OpenMetrics text format.
@@ -34,19 +36,21 @@ impl Metrics {
 
     fn register_messages(&self, registry: &mut Registry) {
         let workers = self.of_workers();
-        let [json, message_pack] = [("json", workers.json), ("msgpack", workers.message_pack)];
-        family(
-            registry,
-            ("deliveries", "Messages written to WebSocket sessions, by encoding", None),
-            "encoding",
-            [json, message_pack].map(|(encoding, written)| (encoding.to_owned(), written.messages)),
-        );
-        family(
-            registry,
-            ("delivered", "Bytes written to WebSocket sessions, by encoding", Some(Unit::Bytes)),
-            "encoding",
-            [json, message_pack].map(|(encoding, written)| (encoding.to_owned(), written.bytes)),
-        );
+        let (deliveries, delivered) =
+            (Family::<Edged, Counter>::default(), Family::<Edged, Counter>::default());
+        for (edge, encoding, written) in [
+            ("websocket", "json", workers.json),
+            ("websocket", "msgpack", workers.message_pack),
+            ("sse", "json", workers.events),
+        ] {
+            let label = [("edge", edge), ("encoding", encoding)];
+            deliveries.get_or_create(&label).inc_by(written.messages);
+            delivered.get_or_create(&label).inc_by(written.bytes);
+        }
+        let help = "Messages written to sessions, by edge and encoding";
+        registry.register("deliveries", help, deliveries);
+        let help = "Bytes written to sessions, by edge and encoding";
+        registry.register_with_unit("delivered", help, Unit::Bytes, delivered);
         let help = "From the numbering of a message to the end of the round of writes that offered it to all, by message and worker";
         registry.register_with_unit("delivery", help, Unit::Seconds, Histogram(workers.delivery));
         let gaps = workers.gaps;
@@ -109,8 +113,12 @@ impl Metrics {
 
 fn register_state(registry: &mut Registry, node: &Node, fill: Fill) {
     let (stats, limits) = (node.broker.stats(), &node.settings.limits);
+    let sessions = Family::<Label, Gauge>::default();
+    for (edge, count) in [("websocket", fill.sessions - fill.streams), ("sse", fill.streams)] {
+        sessions.get_or_create(&[("edge", edge.to_owned())]).set(count as i64);
+    }
+    registry.register("sessions", "Sessions that are open, by edge", sessions);
     for (name, help, value) in [
-        ("sessions", "WebSocket sessions that are open", fill.sessions),
         ("connections", "Connections that are open", node.connections()),
         ("connections_limit", "Connections that may be open", limits.connections),
         ("subscriptions", "Subscriptions of all sessions and long polls", stats.subscriptions),

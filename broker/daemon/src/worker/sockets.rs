@@ -82,7 +82,10 @@ impl Local {
     pub(crate) fn write(self: &Rc<Local>, key: SessionKey) -> bool {
         let mut sockets = self.sockets.borrow_mut();
         let Sockets { by_session, closing: all_closing, .. } = &mut *sockets;
-        let Some(socket) = by_session.get_mut(key) else { return false };
+        let Some(socket) = by_session.get_mut(key) else {
+            self.wake_stream(key);
+            return false;
+        };
         let closing = self.worker.borrow().session(key).and_then(|session| session.closing()).is_some();
         if closing && !socket.is_closing {
             socket.is_closing = true;

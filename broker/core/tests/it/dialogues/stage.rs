@@ -5,8 +5,8 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex};
 
 use fanfare_core::{
-    Broker, Draft, HistoryRule, Limits, Now, Publishing, Refusal, SessionKey, Ticket, TopicRule, TopicRules,
-    Wake, Worker,
+    Broker, Draft, Filters, HistoryRule, Limits, Now, Publishing, Refusal, SessionKey, Stream, Ticket,
+    TopicRule, TopicRules, Wake, Worker,
 };
 use fanfare_protocol::{CloseCode, Encoding, Filter, Frame, OkBody, OnSlow, Request, Topic, decode_request};
 
@@ -42,6 +42,7 @@ struct Client {
     /// How many bytes more its connection takes; none: all.
     takes: Option<usize>,
     received: Vec<u8>,
+    is_stream: bool,
 }
 
 impl Stage {
@@ -132,6 +133,7 @@ impl Playing {
         let (word, rest) = happening.split_once(' ').unwrap_or((happening, ""));
         match word {
             "open" => self.open(rest),
+            "stream" => self.stream(rest),
             "publish" => self.publish(rest),
             "wait" => self.wait(milliseconds(rest)),
             "hold" => self.is_held = true,
@@ -154,7 +156,33 @@ impl Playing {
         let worker: usize = worker.parse().unwrap();
         let now = self.now();
         let key = self.workers[worker].open(now, Encoding::Json);
-        let client = Client { worker, key, takes: None, received: Vec::new() };
+        self.opened(name, worker, key, false);
+    }
+
+    /// `stream a news prices.* after=0.1:7 last=2 on_slow=drop`.
+    fn stream(&mut self, rest: &str) {
+        let (name, asks) = rest.split_once(' ').unwrap();
+        let (mut after, mut last, mut on_slow, mut takes) = (None, None, None, None);
+        let mut filters = Vec::new();
+        for ask in asks.split(' ') {
+            match ask.split_once('=') {
+                Some(("after", cursor)) => after = Some(cursor.to_owned()),
+                Some(("last", count)) => last = Some(count.parse().unwrap()),
+                Some(("takes", bytes)) => takes = Some(bytes.parse().unwrap()),
+                Some(("on_slow", policy)) => on_slow = OnSlow::parse(policy),
+                _ => filters.push(Filter::parse(ask).unwrap()),
+            }
+        }
+        let stream =
+            Stream { filters: Filters::new(filters).unwrap(), after, last, on_slow, retry_ms: 2_000 };
+        let now = self.now();
+        let key = self.workers[0].open_stream(now, stream);
+        self.opened(name, 0, key, true);
+        self.clients.get_mut(name).unwrap().takes = takes;
+    }
+
+    fn opened(&mut self, name: &str, worker: usize, key: SessionKey, is_stream: bool) {
+        let client = Client { worker, key, takes: None, received: Vec::new(), is_stream };
         assert!(self.clients.insert(name.to_owned(), client).is_none(), "{name} is not open yet");
     }
 
@@ -270,9 +298,14 @@ impl Playing {
             && client.takes != Some(0)
             && !session.outbox().is_empty()
         {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let count = session.outbox().gather(&mut slices);
-            let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
+            let mut bytes = Vec::new();
+            if client.is_stream {
+                session.outbox().copy(100, &mut bytes);
+            } else {
+                let mut slices = [IoSlice::new(&[]); 8];
+                let count = session.outbox().gather(&mut slices);
+                bytes.extend(slices[..count].iter().flat_map(|slice| slice.iter().copied()));
+            }
             let taken = client.takes.unwrap_or(bytes.len()).min(bytes.len());
             client.received.extend_from_slice(&bytes[..taken]);
             client.takes = client.takes.map(|takes| takes - taken);
@@ -283,6 +316,9 @@ impl Playing {
         }
         let name = name.clone();
         let mut is_closed = false;
+        let is_over =
+            |session: &fanfare_core::Session| session.closing().is_some() && session.outbox().is_empty();
+        is_closed |= client.is_stream && worker.session(key).is_some_and(is_over);
         while let Some(line) = client.next_line(&mut is_closed) {
             self.told.lock().unwrap().push(format!("{name} {line}"));
         }
@@ -304,6 +340,11 @@ impl Playing {
 impl Client {
     /// What has arrived whole: a frame's text, or what a control frame says.
     fn next_line(&mut self, is_closed: &mut bool) -> Option<String> {
+        if self.is_stream {
+            let end = self.received.windows(2).position(|bytes| bytes == b"\n\n")?;
+            let event: Vec<u8> = self.received.drain(..end + 2).take(end).collect();
+            return Some(String::from_utf8(event).unwrap().replace('\n', " | "));
+        }
         let at = |index: usize| self.received.get(index).copied().map(usize::from);
         let (opcode, short) = (at(0)?, at(1)?);
         assert!(short < 127, "a dialogue's frames are short");

@@ -1,6 +1,7 @@
 //! What clients and readers do, as steps need it.
 
 use bytes::Bytes;
+use fanfare_core::Filters;
 use fanfare_protocol::{Cursor, Filter, Payload, Position, Publication, Request, SubscribeOptions, Topic};
 
 use super::followed::Followed;
@@ -66,6 +67,16 @@ impl World {
         }
     }
 
+    /// A few filters, most of them topics, to be followed as one.
+    pub(super) fn draw_filters(&mut self) -> Filters {
+        let count = 1 + self.chance.below(3);
+        let mut draw = || match self.chance.one_in(4) {
+            true => Filter::parse(FILTERS[self.chance.below(self.settings.filters)]).unwrap(),
+            false => Filter::from(&self.draw_topic()),
+        };
+        Filters::new((0..count).map(|_| draw()).collect()).expect("there is one at least")
+    }
+
     /// A client follows a filter that it does not follow yet.
     pub(super) fn follow(&mut self, after: Option<Position>, last: u32) {
         let open = self.pick_client(World::is_open);
@@ -75,7 +86,7 @@ impl World {
             return;
         }
         let echo = !self.chance.one_in(4);
-        let mut followed = Followed::new(filter.clone(), after, last, echo);
+        let mut followed = Followed::new(filter.clone().into(), after, last, echo);
         followed.on_slow = self.chance.one_in(3).then(|| self.chance.pick(self.settings.policies));
         self.clients[client].followed.insert(filter.clone(), followed);
         self.subscribe(client, &filter);
@@ -92,7 +103,7 @@ impl World {
         let followed = &followed[filter];
         let ((after, last), echo, on_slow) = (followed.ask(), followed.echo, followed.on_slow);
         let cursor = after.unwrap_or(self.model.top());
-        let resumed = after.map(|after| self.model.is_whole(filter, after));
+        let resumed = after.map(|after| self.model.is_whole(&followed.filters, after));
         let id = link.next_id();
         link.asked.insert(id, Asked::Subscribe { filter: filter.clone(), cursor, resumed });
         link.subscribed.insert(filter.clone());
@@ -114,10 +125,14 @@ impl World {
     }
 
     pub(super) fn read_history(&mut self, index: usize, limit: usize) -> bool {
+        let worker = self.chance.below(WORKERS);
         let (now, reader) = (self.now(), &mut self.readers[index]);
-        let topic = Topic::parse(reader.filter.as_str()).unwrap();
         let after = reader.cursor.map(Cursor::from);
-        let history = self.broker.history(&topic, after.as_ref(), limit, now).unwrap();
+        let worker = &mut self.workers[worker];
+        let polled = worker.poll(now, &reader.filters, after.as_ref(), limit, Box::new(|| ()));
+        let (history, key) = polled.unwrap();
+        key.into_iter().for_each(|key| worker.end_poll(key));
+        reader.page();
         for event in history.events {
             match event {
                 fanfare_core::ReplayEvent::Message(entry) => {

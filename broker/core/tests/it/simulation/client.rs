@@ -41,7 +41,7 @@ impl Client {
     pub(super) fn away(&self) -> Vec<Filter> {
         let Some(link) = &self.link else { return Vec::new() };
         let away = self.followed.values().filter(|followed| followed.state == State::Away);
-        away.map(|followed| followed.filter.clone())
+        away.map(|followed| followed.filters[0].clone())
             .filter(|filter| !link.subscribed.contains(filter))
             .collect()
     }
@@ -130,7 +130,7 @@ impl Client {
         let own = model.record_at(message.position).is_some_and(|record| record.origin == who);
         let (mut wanted, mut meant) = (false, false);
         for followed in self.followed.values_mut().chain(self.leaving.values_mut()) {
-            if followed.state == State::Live && followed.filter.matches(message.topic.as_str()) {
+            if followed.state == State::Live && followed.filters.matches(message.topic.as_str()) {
                 meant = true;
                 wanted |= followed.echo || !own;
                 followed.message(model, message, now_ms);
@@ -149,7 +149,7 @@ impl Client {
 
 /// A page of history is checked as a replay is.
 fn check_history(model: &Model, now_ms: u64, topic: &Topic, after: Position, body: OkBody) {
-    let mut page = Followed::new(Filter::from(topic), Some(after), 0, true);
+    let mut page = Followed::new(Filter::from(topic).into(), Some(after), 0, true);
     page.begins(model, NOBODY, after);
     for frame in body.frames.expect("history has frames") {
         if let Frame::Message(message) = &frame {

@@ -1,15 +1,16 @@
-//! One filter as a client holds it: its cursor moves by the protocol's rules, and each move is checked.
+//! One filter, or several as one, as a client holds them: its cursor moves by the protocol's rules, and each move is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare_protocol::{Filter, Gap, Message, OnSlow, Position, Topic};
+use fanfare_core::Filters;
+use fanfare_protocol::{Gap, Message, OnSlow, Position, Topic};
 
 use super::model::{Model, Place, Record, Who};
 
-/// A filter that a client follows over all its sessions.
+/// What a client follows with one cursor over all its sessions.
 #[derive(Debug)]
 pub(super) struct Followed {
-    pub(super) filter: Filter,
+    pub(super) filters: Filters,
     pub(super) echo: bool,
     pub(super) on_slow: Option<OnSlow>,
     /// What the first subscribe said.
@@ -39,9 +40,9 @@ pub(super) enum State {
 }
 
 impl Followed {
-    pub(super) fn new(filter: Filter, after: Option<Position>, last: u32, echo: bool) -> Followed {
+    pub(super) fn new(filters: Filters, after: Option<Position>, last: u32, echo: bool) -> Followed {
         Followed {
-            filter,
+            filters,
             echo,
             on_slow: None,
             after,
@@ -82,8 +83,13 @@ impl Followed {
         self.state = if after.is_none() && last == 0 { State::Live } else { State::Replaying };
     }
 
+    /// A page of history begins: it tells each hole above the cursor, though another page may have told it.
+    pub(super) fn page(&mut self) {
+        self.told.clear();
+    }
+
     pub(super) fn replayed_message(&mut self, model: &Model, session: Who, message: &Message, now_ms: u64) {
-        assert_eq!(self.state, State::Replaying, "{} is replayed only until it is live", self.filter);
+        assert_eq!(self.state, State::Replaying, "{:?} is replayed only until it is live", self.filters);
         let own = model.record_at(message.position).is_some_and(|record| record.origin == Some(session));
         assert!(self.echo || !own, "a session that is deaf to itself gets none of its own");
         self.message(model, message, now_ms);
@@ -92,15 +98,19 @@ impl Followed {
     pub(super) fn message(&mut self, model: &Model, message: &Message, now_ms: u64) {
         let place = model.place(message.position);
         assert!(
-            self.filter.matches(message.topic.as_str()),
-            "{} is foreign to {}",
+            self.filters.matches(message.topic.as_str()),
+            "{} is foreign to {:?}",
             message.topic,
-            self.filter
+            self.filters
         );
         let newest = self.got.last().copied();
-        assert!(newest < Some(place), "{}: {newest:?} comes before {place:?}", self.filter);
+        assert!(newest < Some(place), "{:?}: {newest:?} comes before {place:?}", self.filters);
         let cursor = self.cursor.map(|cursor| model.place(cursor));
-        assert!(self.last > 0 || cursor < Some(place), "{}: {place:?} is not above {cursor:?}", self.filter);
+        assert!(
+            self.last > 0 || cursor < Some(place),
+            "{:?}: {place:?} is not above {cursor:?}",
+            self.filters
+        );
         self.last = 0;
         self.got.insert(place);
         self.cursor = Some(message.position);
@@ -149,7 +159,7 @@ impl Followed {
     }
 
     pub(super) fn live(&mut self, model: &Model, cursor: Position, now_ms: u64) {
-        assert_eq!(self.state, State::Replaying, "{} goes live once", self.filter);
+        assert_eq!(self.state, State::Replaying, "{:?} goes live once", self.filters);
         self.state = State::Live;
         self.last = 0;
         self.moved_up(model, cursor, now_ms);
@@ -165,7 +175,7 @@ impl Followed {
             "a cursor is never above the top"
         );
         let before = self.cursor.map(|cursor| model.place(cursor));
-        assert!(before <= Some(model.place(cursor)), "{}: {before:?} does not go back", self.filter);
+        assert!(before <= Some(model.place(cursor)), "{:?}: {before:?} does not go back", self.filters);
         self.cursor = Some(cursor);
         self.check(model, now_ms);
     }
@@ -175,7 +185,7 @@ impl Followed {
         let (Some(checked), Some(cursor)) = (self.checked, self.cursor) else { return };
         let cursor = model.place(cursor);
         for record in model.between(checked, cursor) {
-            let owed = self.filter.matches(record.topic.as_str()) && !self.got.contains(&record.place);
+            let owed = self.filters.matches(record.topic.as_str()) && !self.got.contains(&record.place);
             let told = || {
                 self.gaps.iter().any(|(topic, from, to)| {
                     let meant = topic.as_ref().is_none_or(|topic| *topic == record.topic);
@@ -183,7 +193,10 @@ impl Followed {
                 })
             };
             if owed && !self.may_lack(model, record, now_ms) && !told() {
-                panic!("{} lacks {record:?} silently; got {:?}, told {:?}", self.filter, self.got, self.gaps);
+                panic!(
+                    "{:?} lacks {record:?} silently; got {:?}, told {:?}",
+                    self.filters, self.got, self.gaps
+                );
             }
         }
         self.checked = Some(checked.max(cursor));
@@ -205,7 +218,7 @@ impl Followed {
 
     fn check_topic_gap(&self, model: &Model, topic: &Topic, from: Place, to: Place) {
         assert!(from < to && from.life == to.life, "a topic's gap is within one life: {from:?} to {to:?}");
-        assert!(self.filter.matches(topic.as_str()), "{topic} is foreign to {}", self.filter);
+        assert!(self.filters.matches(topic.as_str()), "{topic} is foreign to {:?}", self.filters);
         let mut missing = model.between(from, to).iter().filter(|record| record.topic == *topic);
         assert!(missing.next_back().is_some_and(|newest| newest.place == to), "a gap ends with a message");
         for record in model.between(from, to).iter().filter(|record| record.topic == *topic) {
@@ -219,10 +232,10 @@ impl Followed {
         let is_foreign = gap.from.epoch != gap.to.epoch;
         let is_future = !is_foreign && gap.from.seq > gap.to.seq;
         let up_to_floor =
-            model.floors.contains(&gap.to.seq) && !model.knows_since(&self.filter, gap.from.seq);
+            model.floors.contains(&gap.to.seq) && !model.know_since(&self.filters, gap.from.seq);
         let missing = model.between(model.place(gap.from), model.place(gap.to)).iter();
         let holes: BTreeSet<&Topic> = missing
-            .filter(|record| !record.is_kept && self.filter.matches(record.topic.as_str()))
+            .filter(|record| !record.is_kept && self.filters.matches(record.topic.as_str()))
             .map(|record| &record.topic)
             .collect();
         let too_many = holes.len() > model.limits.holes;
@@ -231,6 +244,6 @@ impl Followed {
         } else {
             is_future || up_to_floor || too_many
         };
-        assert!(justified, "nothing justifies {gap:?} for {}", self.filter);
+        assert!(justified, "nothing justifies {gap:?} for {:?}", self.filters);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare_core::{Entry, Limits, SessionId, TopicRules};
-use fanfare_protocol::{Epoch, Filter, Position, Publication, Topic};
+use fanfare_core::{Entry, Filters, Limits, SessionId, TopicRules};
+use fanfare_protocol::{Epoch, Position, Publication, Topic};
 
 /// A position whose lives are in order of time; a life that never was comes before all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -245,22 +245,24 @@ impl Model {
         is_full && self.topics.keys().all(|topic| self.kept_of(topic).count() > 0)
     }
 
-    /// True if nothing of `filter` above `after` is missing.
-    pub(super) fn is_whole(&self, filter: &Filter, after: Position) -> bool {
+    /// True if nothing of `filters` above `after` is missing.
+    pub(super) fn is_whole(&self, filters: &Filters, after: Position) -> bool {
         if after.epoch != self.epoch() || after.seq > self.seq() {
             return false;
         }
-        if after.seq < self.floor && !self.knows_since(filter, after.seq) {
+        if after.seq < self.floor && !self.know_since(filters, after.seq) {
             return false;
         }
         let above = self.between(self.place(after), self.place(self.top()));
-        above.iter().all(|record| record.is_kept || !filter.matches(record.topic.as_str()))
+        above.iter().all(|record| record.is_kept || !filters.matches(record.topic.as_str()))
     }
 
-    /// True if the filter is one topic that was not forgotten since `seq`.
-    pub(super) fn knows_since(&self, filter: &Filter, seq: u64) -> bool {
-        let topic = filter.is_topic().then(|| self.topics.get(filter.as_str())).flatten();
-        topic.is_some_and(|topic| topic.born_above <= seq)
+    /// True if the filters are topics that were not forgotten since `seq`.
+    pub(super) fn know_since(&self, filters: &Filters, seq: u64) -> bool {
+        filters.iter().all(|filter| {
+            let topic = filter.is_topic().then(|| self.topics.get(filter.as_str())).flatten();
+            topic.is_some_and(|topic| topic.born_above <= seq)
+        })
     }
 
     /// Topics by name, with their last seq, how much was published and how much is kept.

@@ -77,7 +77,8 @@ impl World {
 
     /// How many follow a topic: whether anyone does, and how many where one filter at most matches.
     fn followers(&self, topic: &Topic) -> (bool, Option<u64>) {
-        let waiting = self.polls.iter().filter(|poll| !poll.is_ready.get()).map(|poll| &poll.filter);
+        let waiting =
+            self.polls.iter().filter(|poll| !poll.is_ready.get()).flat_map(|poll| poll.filters.iter());
         let followed = self.links().flat_map(|link| &link.subscribed).chain(waiting);
         let matching: Vec<&Filter> = followed.filter(|filter| filter.matches(topic.as_str())).collect();
         let is_counted = matching.iter().collect::<BTreeSet<_>>().len() <= 1;

@@ -96,7 +96,8 @@ impl World {
     /// The broker keeps and counts what the rules say.
     fn check_stats(&self) {
         let stats = self.broker.stats();
-        let polls = self.polls.iter().filter(|poll| !poll.is_ready.get()).count();
+        let polls = self.polls.iter().filter(|poll| !poll.is_ready.get());
+        let polls: usize = polls.map(|poll| poll.filters.len()).sum();
         let subscriptions: usize = self.links().map(|link| link.subscribed.len()).sum();
         assert_eq!(stats.subscriptions, subscriptions + polls, "subscriptions are counted");
         let most = self.settings.limits.inbox_bytes.saturating_add(self.settings.payload_bytes * 3 + 700);

@@ -222,7 +222,9 @@ fn leave(world: &mut World) {
     if world.chance.one_in(2) {
         world.settle();
         let last = world.chance.pick(&[0, 0, 2]);
-        world.clients[index].followed.insert(filter.clone(), Followed::new(filter.clone(), None, last, true));
+        world.clients[index]
+            .followed
+            .insert(filter.clone(), Followed::new(filter.clone().into(), None, last, true));
         world.subscribe(index, &filter);
     }
 }
@@ -246,13 +248,13 @@ fn clear(world: &mut World) {
     assert_eq!(cleared, world.model.clear(&topic), "what is kept of {topic} is cleared");
 }
 
-/// A page of a topic's history.
+/// A page of the history of some topics.
 fn history(world: &mut World) {
     if world.readers.len() < 3 {
-        let filter = Filter::from(&world.draw_topic());
+        let filters = world.draw_filters();
         let seq = world.chance.below(world.model.seq() as usize + 3) as u64;
         let after = Position { seq, ..world.model.top() };
-        let mut reader = Followed::new(filter, Some(after), 0, true);
+        let mut reader = Followed::new(filters, Some(after), 0, true);
         reader.begins(&world.model, NOBODY, after);
         world.readers.push(reader);
     }
@@ -276,17 +278,17 @@ fn session_history(world: &mut World) {
 
 fn poll(world: &mut World) {
     let (index, now) = (world.chance.below(WORKERS), world.now());
-    let filter = Filter::from(&world.draw_topic());
+    let filters = world.draw_filters();
     let after = Cursor::from(world.model.top());
     let is_ready = Rc::new(Cell::new(false));
     let ready = is_ready.clone();
     let ready = Box::new(move || ready.set(true));
     let worker = &mut world.workers[index];
-    let (history, key) = worker.poll(now, &filter, Some(&after), 10, ready).unwrap();
+    let (history, key) = worker.poll(now, &filters, Some(&after), 10, ready).unwrap();
     match key {
         Some(key) => {
             let from = single(&Cursor::from(history.cursor)).seq;
-            world.polls.push(Poll { worker: index, key, filter, is_ready, from });
+            world.polls.push(Poll { worker: index, key, filters, is_ready, from });
         }
         None => assert!(!history.events.is_empty(), "a poll that does not wait has something"),
     }

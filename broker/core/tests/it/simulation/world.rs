@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fanfare_core::{Broker, Now, PollKey, Published, Refusal, SessionKey, Ticket, Wake, Worker};
+use fanfare_core::{Broker, Filters, Now, PollKey, Published, Refusal, SessionKey, Ticket, Wake, Worker};
 use fanfare_protocol::{Encoding, ErrorCode, Filter, Frame, Position, Request, decode_request};
 
 use super::chance::Chance;
@@ -30,7 +30,7 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     /// Connections that broke off and of which the broker does not know yet.
     pub(super) abandoned: Vec<Link>,
-    /// Readers of topics' histories, page by page.
+    /// Readers of the history of some topics, page by page.
     pub(super) readers: Vec<Followed>,
     pub(super) polls: Vec<Poll>,
     pub(super) witness: Option<Link>,
@@ -49,7 +49,7 @@ pub(super) type Completions = Arc<Mutex<Vec<(usize, Result<Published, Refusal>)>
 pub(super) struct Poll {
     pub(super) worker: usize,
     pub(super) key: PollKey,
-    pub(super) filter: Filter,
+    pub(super) filters: Filters,
     pub(super) is_ready: Rc<Cell<bool>>,
     pub(super) from: u64,
 }

@@ -1,0 +1,160 @@
+//! The edge of server-sent events: a session whose outbox is the body of an answer, pulled as its client reads.
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use fanfare_core::{SessionKey, Stream, goodbye_event};
+use fanfare_protocol::{CloseCode, ErrorCode, OnSlow, RequestError};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
+
+use crate::http::{self, Answer, Peer, Topics, shorten};
+use crate::node::SessionPlace;
+use crate::worker::Local;
+
+const MEDIA_TYPE: &str = "text/event-stream";
+/// The most that is handed over at once.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// The body of a stream: ends its session when it is dropped.
+pub(crate) struct EventStream {
+    local: Rc<Local>,
+    key: SessionKey,
+    _places: (Rc<Peer>, SessionPlace),
+}
+
+/// Answers `GET /v1/sse` with a stream, or with why there is none.
+pub(crate) fn open(
+    local: &Rc<Local>,
+    peer: &Rc<Peer>,
+    request: &Request<Incoming>,
+) -> Result<Response<EventStream>, Answer> {
+    if request.method() != Method::GET {
+        let detail = format!("a stream of events is opened with GET, not {}", request.method());
+        let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed);
+        return Err(http::refused(status, code, &detail, &[("allow", "GET")]));
+    }
+    let stream = asked(local, request).map_err(|error| http::problem(error.code, &error.reason, None))?;
+    if request.headers().contains_key(AUTHORIZATION) {
+        let detail = "tokens are not served by this broker: come without one";
+        return Err(http::problem(ErrorCode::Unsupported, detail, None));
+    }
+    if local.node.is_draining() {
+        return Err(come_back(stream.retry_ms));
+    }
+    let (limits, count) = (&local.node.settings.limits, stream.filters.len());
+    if count > limits.subscriptions || !local.node.broker.has_room_for_filters(count) {
+        let (most, all) = (limits.subscriptions, limits.filters);
+        let detail =
+            format!("{count} topics are over the limit: {most} of one session, {all} of all sessions");
+        return Err(http::problem(ErrorCode::Limit, &detail, None));
+    }
+    let Some(place) = local.node.place_session(peer.address.ip()) else {
+        let limit = limits.sessions_per_address;
+        let detail = format!("{} has {limit} sessions, the limit of one address", peer.address.ip());
+        return Err(http::problem(ErrorCode::Limit, &detail, None));
+    };
+    let key = local.worker.borrow_mut().open_stream(local.node.clock.now(), stream);
+    // Other streams may share a connection of HTTP/2: it is not cut for one of them.
+    let alone = (request.version() != Version::HTTP_2).then(|| peer.clone());
+    local.streams.borrow_mut().insert(key, alone);
+    let mut answer = Response::new(EventStream { local: local.clone(), key, _places: (peer.clone(), place) });
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Asks nginx to pass each event on at once.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(answer)
+}
+
+/// A browser does not come back after a refusal: it is told goodbye in a stream that ends at once.
+fn come_back(retry_ms: u64) -> Answer {
+    let reason = "the broker restarts and opens no new session; come back";
+    let event = goodbye_event(CloseCode::Restart, reason, retry_ms);
+    http::bytes(StatusCode::OK, MEDIA_TYPE, event.into())
+}
+
+/// What the query and `Last-Event-ID` ask for.
+fn asked(local: &Local, request: &Request<Incoming>) -> Result<Stream, RequestError> {
+    let bad = |reason| RequestError { id: None, code: ErrorCode::BadRequest, reason };
+    let (mut topics, mut after, mut last, mut on_slow) = (Topics::default(), None, None, None);
+    for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or("").as_bytes()) {
+        match &*name {
+            "topic" => topics.add(&value)?,
+            "after" => after = Some(value.into_owned()),
+            "last" => match value.parse::<u32>() {
+                Ok(count @ 1..) => last = Some(count),
+                _ => {
+                    let shown = shorten(&value);
+                    return Err(bad(format!("last {shown} is no whole number from 1 to {}", u32::MAX)));
+                }
+            },
+            "on_slow" => match OnSlow::parse(&value) {
+                Some(policy) => on_slow = Some(policy),
+                None => {
+                    let shown = shorten(&value);
+                    return Err(bad(format!("on_slow {shown} is none of disconnect, drop and latest")));
+                }
+            },
+            _ => {
+                let known = "`topic`, `after`, `last` and `on_slow` are known here";
+                return Err(bad(format!("unknown parameter {}; {known}", shorten(&name))));
+            }
+        }
+    }
+    let filters = topics.filters()?;
+    let last_event_id = request.headers().get("last-event-id").filter(|id| !id.is_empty());
+    if let Some(id) = last_event_id {
+        (after, last) = (Some(String::from_utf8_lossy(id.as_bytes()).into_owned()), None);
+    }
+    // Each waits for another time, so that those of a broker that is cut off do not come back all at once.
+    let retry_ms = 1_000 + RandomState::new().hash_one(0) % (local.node.settings.drain.reconnect_ms + 1);
+    Ok(Stream { filters, after, last, on_slow, retry_ms })
+}
+
+impl Body for EventStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let EventStream { local, key, .. } = &*self;
+        let mut worker = local.worker.borrow_mut();
+        loop {
+            let Some(session) = worker.session(*key) else { return Poll::Ready(None) };
+            let outbox = session.outbox();
+            if !outbox.is_empty() {
+                let mut bytes = Vec::with_capacity(outbox.bytes().min(CHUNK_BYTES));
+                outbox.copy(CHUNK_BYTES, &mut bytes);
+                worker.written(*key, bytes.len());
+                return Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
+            }
+            if session.closing().is_some() {
+                return Poll::Ready(None);
+            }
+            if !worker.pull(local.node.clock.now(), *key) {
+                break;
+            }
+        }
+        local.streams.borrow_mut().wait(*key, context.waker());
+        if worker.has_work() {
+            local.wake();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.local.worker.borrow_mut().remove(self.key);
+        self.local.streams.borrow_mut().remove(self.key);
+        self.local.closed.notify_waiters();
+    }
+}
