@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::binary;
 use crate::client::Client;
+use crate::events::Events;
 use crate::http::{Answer, Ask, read_answer};
 use crate::log::{Ended, Log};
 use crate::socket::Socket;
@@ -143,6 +144,15 @@ impl Broker {
         let ok = client.ask(json!(["subscribe", 1, filter])).await;
         assert_eq!((&ok[0], &ok[1]), (&json!("ok"), &json!(1)), "{ok}");
         client
+    }
+
+    /// A stream of events with this query, from `last_event_id` on, if there is one.
+    pub async fn stream(&self, query: &str, last_event_id: Option<&str>) -> Events {
+        let mut ask = Ask::new("GET", &format!("/v1/sse?{query}"));
+        if let Some(id) = last_event_id {
+            ask = ask.header("last-event-id", id);
+        }
+        Events::open(self, self.wire().await, &ask).await
     }
 
     /// An upgraded socket on which nothing was read yet.

@@ -112,6 +112,18 @@ impl Answer {
 
 /// The next answer on the connection; none if that ends first.
 pub async fn read_answer(wire: &mut Wire) -> Option<Answer> {
+    let mut answer = read_answer_head(wire).await?;
+    answer.body = match (answer.header("content-length"), answer.header("transfer-encoding")) {
+        (Some(length), None) => wire.take(length.parse().expect("a length")).await?,
+        (None, Some("chunked")) => read_chunks(wire).await?,
+        (None, None) if answer.status == 101 || answer.status == 204 => Vec::new(),
+        other => panic!("the end of the body can't be found: {other:?}"),
+    };
+    Some(answer)
+}
+
+/// The next answer without its body.
+pub(crate) async fn read_answer_head(wire: &mut Wire) -> Option<Answer> {
     let head = String::from_utf8(wire.take_through(b"\r\n\r\n").await?).expect("the head is UTF-8");
     let mut lines = head.trim_end().split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().expect("a status");
@@ -119,14 +131,7 @@ pub async fn read_answer(wire: &mut Wire) -> Option<Answer> {
         let (name, value) = line.split_once(':').expect("a header has a colon");
         (name.to_ascii_lowercase(), value.trim().to_owned())
     };
-    let mut answer = Answer { status, headers: lines.map(header).collect(), body: Vec::new() };
-    answer.body = match (answer.header("content-length"), answer.header("transfer-encoding")) {
-        (Some(length), None) => wire.take(length.parse().expect("a length")).await?,
-        (None, Some("chunked")) => read_chunks(wire).await?,
-        (None, None) if status == 101 || status == 204 => Vec::new(),
-        other => panic!("the end of the body can't be found: {other:?}"),
-    };
-    Some(answer)
+    Some(Answer { status, headers: lines.map(header).collect(), body: Vec::new() })
 }
 
 async fn read_chunks(wire: &mut Wire) -> Option<Vec<u8>> {

@@ -6,7 +6,9 @@
 mod binary;
 mod broker;
 mod client;
+mod events;
 mod http;
+mod http2;
 mod log;
 mod socket;
 mod tour;
@@ -17,6 +19,7 @@ mod wire;
 
 pub use broker::{Broker, Setup};
 pub use client::Client;
+pub use events::{Block, Events};
 pub use http::{Answer, Ask, read_answer};
 pub use log::Ended;
 pub use socket::{BINARY, CLOSE, CONTINUATION, FIN, Heard, PING, PONG, Socket, TEXT, frame, handshake};

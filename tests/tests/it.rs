@@ -22,5 +22,8 @@ mod it {
     mod readme;
     mod resume;
     mod slow;
+    mod sse;
+    mod sse_ends;
+    mod sse_resume;
     mod stop;
 }

@@ -115,7 +115,7 @@ async fn figures_are_openmetrics_and_move() {
     broker.until_metric("fanfare_deliveries_total", |count| count == 5.0).await;
     broker.until_metric("fanfare_sessions", |count| count == 1.0).await;
     for (name, value) in [
-        ("fanfare_deliveries_total{encoding=\"json\"}", 5.0),
+        ("fanfare_deliveries_total{edge=\"websocket\",encoding=\"json\"}", 5.0),
         ("fanfare_publishes_total{edge=\"http\"}", 5.0),
         ("fanfare_publish_seconds_count", 5.0),
         ("fanfare_http_requests_total{status=\"5xx\"}", 0.0),

@@ -15,6 +15,7 @@ fn calls() -> Vec<Ask> {
             .body("[{\"topic\":\"a\",\"data\":1}]"),
         Ask::new("DELETE", "/v1/topics/kept/messages"),
         Ask::new("GET", "/v1/topics/kept/messages"),
+        Ask::new("GET", "/v1/messages?topic=kept"),
         Ask::new("GET", "/v1/sessions"),
         Ask::new("GET", "/metrics"),
         Ask::new("GET", "/"),

@@ -1,0 +1,154 @@
+//! A client of server-sent events, which reads as a browser does (WHATWG HTML, section 9.2) and is stricter.
+
+use serde_json::Value;
+
+use crate::broker::Broker;
+use crate::http::{Answer, Ask, read_answer_head};
+use crate::http2;
+use crate::value::normalized;
+use crate::wire::Wire;
+
+/// One open stream.
+#[derive(Debug)]
+pub struct Events {
+    body: Body,
+    received: Vec<u8>,
+    epoch: String,
+    /// What a browser would send as `Last-Event-ID`, positions as they are.
+    pub last_event_id: Option<String>,
+    /// How long a browser would wait before it comes back.
+    pub retry_ms: Option<u64>,
+    /// The headers of the answer.
+    pub head: Answer,
+}
+
+/// What carries the stream.
+#[derive(Debug)]
+enum Body {
+    Http1(Wire),
+    Http2(Wire),
+}
+
+/// One block of lines up to an empty one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// An event with its frame, and its id, if it has one.
+    Event(Value, Option<String>),
+    /// An id without an event.
+    Heartbeat(String),
+    /// The time to wait before coming back.
+    Retry(u64),
+}
+
+impl Events {
+    /// A stream over HTTP/1.1, which the broker must open.
+    pub async fn open(broker: &Broker, wire: Wire, ask: &Ask) -> Events {
+        let mut wire = wire;
+        wire.write(&ask.bytes(&broker.address.to_string())).await.expect("the broker reads");
+        let head = read_answer_head(&mut wire).await.expect("the broker answers");
+        assert_eq!(head.header("transfer-encoding"), Some("chunked"), "{head:?}");
+        Events::over(Body::Http1(wire), head, broker)
+    }
+
+    /// A stream over HTTP/2 with prior knowledge.
+    pub async fn open_http2(broker: &Broker, target: &str) -> Events {
+        let mut wire = broker.wire().await;
+        http2::ask(&mut wire, &broker.address.to_string(), target).await;
+        let head = Answer { status: 200, headers: Vec::new(), body: Vec::new() };
+        Events::over(Body::Http2(wire), head, broker)
+    }
+
+    fn over(body: Body, head: Answer, broker: &Broker) -> Events {
+        assert_eq!(head.status, 200, "{head:?}");
+        let (received, epoch) = (Vec::new(), broker.epoch.clone());
+        Events { body, received, epoch, last_event_id: None, retry_ms: None, head }
+    }
+
+    /// The next block; none once the stream has ended.
+    pub async fn next_block(&mut self) -> Option<Block> {
+        let end = loop {
+            match self.received.windows(2).position(|bytes| bytes == b"\n\n") {
+                Some(end) => break end,
+                None => match self.body.more().await {
+                    Some(bytes) => self.received.extend(bytes),
+                    None => {
+                        assert_eq!(self.received, b"", "a stream ends between two events");
+                        return None;
+                    }
+                },
+            }
+        };
+        let block: Vec<u8> = self.received.drain(..end + 2).take(end).collect();
+        let block = String::from_utf8(block).expect("a stream is UTF-8");
+        assert!(!block.contains('\r'), "a carriage return ends a line: {block:?}");
+        let (mut id, mut data, mut retry_ms) = (None, Vec::new(), None);
+        for line in block.split('\n') {
+            match line.split_once(": ").expect("a line has a field") {
+                ("id", value) => id = Some(value.to_owned()),
+                ("data", value) => data.push(value),
+                ("retry", value) => retry_ms = Some(value.parse().expect("a time")),
+                (field, _) => panic!("{field} is no field of ours"),
+            }
+        }
+        // The id of a block counts, with data or without.
+        self.last_event_id = id.clone().or(self.last_event_id.take());
+        self.retry_ms = retry_ms.or(self.retry_ms);
+        let id = id.map(|id| id.replace(&format!("{}:", self.epoch), "@"));
+        if !data.is_empty() {
+            let frame = serde_json::from_str(&data.join("\n")).expect("data is JSON");
+            return Some(Block::Event(normalized(&frame, &self.epoch), id));
+        }
+        Some(match (id, retry_ms) {
+            (Some(id), None) => Block::Heartbeat(id),
+            (None, Some(retry_ms)) => Block::Retry(retry_ms),
+            other => panic!("{block:?} says nothing of use: {other:?}"),
+        })
+    }
+
+    /// The next frame and its id, behind heartbeats.
+    pub async fn next(&mut self) -> (Value, Option<String>) {
+        loop {
+            match self.next_block().await.expect("the stream goes on") {
+                Block::Event(frame, id) => return (frame, id),
+                Block::Heartbeat(_) | Block::Retry(_) => {}
+            }
+        }
+    }
+
+    /// Checks the next frame, and that its id is where it moves the cursor to.
+    #[track_caller]
+    pub fn expect(&mut self, expected: Value) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let (frame, id) = self.next().await;
+            assert_eq!(frame, expected, "at {caller}");
+            let moved = match (frame[0].as_str(), frame[1].is_null()) {
+                (Some("message"), _) | (Some("live"), true) => frame[2].as_str(),
+                (Some("gap"), true) => frame[3].as_str(),
+                _ => None,
+            };
+            assert_eq!(id.as_deref(), moved, "{frame} at {caller}");
+        }
+    }
+
+    /// Checks that the stream has ended.
+    pub async fn expect_end(&mut self) {
+        assert_eq!(self.next_block().await, None);
+    }
+}
+
+impl Body {
+    /// What comes next of the body; none at its end.
+    async fn more(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Body::Http1(wire) => {
+                let line = String::from_utf8(wire.take_through(b"\r\n").await?).expect("a size is ASCII");
+                let size = usize::from_str_radix(line.trim_end(), 16).expect("a size is hexadecimal");
+                let mut chunk = wire.take(size + 2).await?;
+                chunk.truncate(size);
+                (size > 0).then_some(chunk)
+            }
+            Body::Http2(wire) => http2::read_data(wire).await,
+        }
+    }
+}
