@@ -13,6 +13,7 @@ mod it {
     mod hostile_frames;
     mod hostile_handshake;
     mod hostile_http;
+    mod messages;
     mod metrics;
     mod operate;
     mod origins;

@@ -350,7 +350,8 @@ impl Broker {
     ) -> Result<History, BadCursor> {
         let bytes_max = self.limits.outbox_bytes / 4;
         let Some(after) = after else {
-            let newest = newest_within(partition.newest(filters, limit, partition.seq, None, now), bytes_max);
+            let newest = partition.newest(filters, limit, partition.seq, None, now);
+            let newest = newest_within(newest, limit, bytes_max);
             let events = newest.into_iter().map(ReplayEvent::Message).collect();
             return Ok(History { events, cursor: partition.top(), more: false });
         };
@@ -385,10 +386,10 @@ impl Broker {
     }
 }
 
-/// The newest of `entries` that cost at most `bytes_max` together; one at least.
-fn newest_within(mut entries: Vec<Arc<Entry>>, bytes_max: usize) -> Vec<Arc<Entry>> {
+/// The newest `limit` of `entries`, as many as cost at most `bytes_max` together; one at least.
+fn newest_within(mut entries: Vec<Arc<Entry>>, limit: usize, bytes_max: usize) -> Vec<Arc<Entry>> {
     let mut bytes = 0;
-    let fitting = entries.iter().rev().take_while(|entry| {
+    let fitting = entries.iter().rev().take(limit).take_while(|entry| {
         bytes += entry.cost();
         bytes <= bytes_max
     });

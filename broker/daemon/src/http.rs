@@ -49,6 +49,8 @@ type Reply = Response<Either<EventStream, Either<Full<Bytes>, axum::body::Body>>
 /// Who is connected.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// How many it has made.
+    pub(crate) requests: Cell<u64>,
     /// Told when the connection is to end though its client does not read.
     pub(crate) cut: Notify,
     _place: ConnectionPlace,
@@ -68,12 +70,11 @@ pub(crate) async fn serve(
     let head_bytes = limits.handshake_bytes;
     let mut first = [0; 3];
     let Ok(Ok(1..)) = tokio::time::timeout(handshake, stream.peek(&mut first)).await else { return };
-    let peer = Rc::new(Peer { address, cut: Notify::new(), _place: place });
-    let asked = Rc::new(Cell::new(false));
+    let peer = Rc::new(Peer { address, requests: Cell::new(0), cut: Notify::new(), _place: place });
     let service = service_fn({
-        let (asked, peer) = (asked.clone(), peer.clone());
+        let peer = peer.clone();
         move |request| {
-            asked.set(true);
+            peer.requests.set(peer.requests.get() + 1);
             let (local, peer) = (local.clone(), peer.clone());
             async move { Ok::<_, Infallible>(answer(local, peer, request).await) }
         }
@@ -101,7 +102,7 @@ pub(crate) async fn serve(
     let mut connection = pin!(connection);
     let result = match tokio::time::timeout(handshake, connection.as_mut()).await {
         Ok(result) => result,
-        Err(_) if asked.get() => tokio::select! {
+        Err(_) if peer.requests.get() > 0 => tokio::select! {
             result = connection => result,
             () = peer.cut.notified() => return tracing::debug!(%address, "a stream was not read to its end"),
         },

@@ -26,6 +26,8 @@ const BACKLOG: i32 = 4_096;
 const COMMANDS_MAX: usize = 4_096;
 /// How long the acceptor rests after an error that does not pass by itself.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// What is sent may stay unacknowledged as long as this in any case.
+const SILENCE_MIN: Duration = Duration::from_secs(10);
 /// Lives of the numbering; the next one is drawn among so many.
 const LIVES: u64 = 36u64.pow(7) - 1;
 /// How long the last requests may take when the broker stops.
@@ -134,12 +136,27 @@ async fn accept(node: &Arc<Node>, listener: &TcpListener) {
 
 fn hand_over(node: &Arc<Node>, stream: tokio::net::TcpStream, address: SocketAddr) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    notice_silence(&stream, node.settings.limits.heartbeat_ms)?;
     let Some(place) = node.place_connection() else { return refuse(&stream) };
     let door = &node.workers[place.worker()];
     match door.ask(Command::Serve(stream.into_std()?, address, place)) {
         Err(Command::Serve(stream, ..)) => refuse(&tokio::net::TcpStream::from_std(stream)?),
         _ => Ok(()),
     }
+}
+
+/// Ends a connection of which what is sent is not acknowledged for two heartbeats: the client of a stream of events
+/// says nothing by which it would be known to live.
+#[cfg(target_os = "linux")]
+fn notice_silence(stream: &tokio::net::TcpStream, heartbeat_ms: u64) -> io::Result<()> {
+    let silence = Duration::from_millis(2 * heartbeat_ms).max(SILENCE_MIN);
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(silence))
+}
+
+/// Elsewhere the system's own patience decides.
+#[cfg(not(target_os = "linux"))]
+fn notice_silence(_: &tokio::net::TcpStream, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// Answers a connection that has no place, without reading from it.

@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::http::{self, Answer, Peer, Topics, shorten};
 use crate::node::SessionPlace;
-use crate::worker::Local;
+use crate::worker::{CLOSE_MS, Local};
 
 const MEDIA_TYPE: &str = "text/event-stream";
 /// The most that is handed over at once.
@@ -137,6 +137,8 @@ impl Body for EventStream {
                 return Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
             }
             if session.closing().is_some() {
+                let due_ms = local.node.clock.now().ms() + CLOSE_MS;
+                local.streams.borrow_mut().note_closing(*key, due_ms);
                 return Poll::Ready(None);
             }
             if !worker.pull(local.node.clock.now(), *key) {

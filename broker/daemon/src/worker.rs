@@ -18,7 +18,7 @@ use fanfare_protocol::CloseCode;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
-pub(crate) use sockets::Sockets;
+pub(crate) use sockets::{CLOSE_MS, Sockets};
 pub(crate) use streams::Streams;
 
 use crate::http;

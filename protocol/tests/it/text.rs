@@ -116,7 +116,7 @@ fn every_example_is_what_it_says() {
             assert!(decode_batch(block.as_bytes(), 1000).unwrap().iter().all(Result::is_ok), "{block}");
         }
     }
-    let events = blocks("text").into_iter().find(|block| block.starts_with("id:")).unwrap();
+    let events = blocks("text").into_iter().find(|block| block.contains("\ndata: ")).unwrap();
     for data in events.lines().filter_map(|line| line.strip_prefix("data: ")) {
         Frame::decode(Encoding::Json, data.as_bytes()).expect(data);
     }

@@ -17,6 +17,7 @@ async fn every_call_is_answered_as_it_is_described() {
         let client = broker.connect(Encoding::Json).await;
         let session = client.welcome["session"].as_str().unwrap();
         let target = path.replace("{topic}", "a.b").replace("{id}", session);
+        let target = target.replace("/v1/messages", "/v1/messages?topic=a.b&topic=none");
         // What is read comes before what is deleted.
         for method in ["get", "post", "delete"] {
             let Some(call) = methods.get(method) else { continue };
@@ -29,7 +30,7 @@ async fn every_call_is_answered_as_it_is_described() {
         let known = |method: &String| ["get", "post", "delete", "parameters"].contains(&method.as_str());
         assert!(methods.as_object().unwrap().keys().all(known), "{path}");
     }
-    assert!(calls >= 13, "{calls} calls are described");
+    assert!(calls >= 15, "{calls} calls are described");
 }
 
 #[tokio::test]
@@ -45,6 +46,8 @@ async fn every_refusal_is_described() {
         ("get", "/v1/topics", broker.get("/v1/topics?filter=..").await),
         ("get", "/v1/topics", broker.ask(&foreign).await),
         ("get", "/v1/ws", broker.get("/v1/ws").await),
+        ("get", "/v1/sse", broker.get("/v1/sse?topic=a&on_slow=x").await),
+        ("get", "/v1/messages", broker.get("/v1/messages?topic=a&after=x").await),
         ("delete", "/v1/sessions/{id}", broker.ask(&Ask::new("DELETE", "/v1/sessions/none")).await),
     ] {
         assert!(answer.status >= 400, "{method} {path}");

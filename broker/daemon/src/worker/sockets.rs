@@ -16,7 +16,7 @@ use super::Local;
 /// The most pieces of one vectored write.
 const SLICES_MAX: usize = 256;
 /// How long a closing session may take to read what is left and to close.
-pub(super) const CLOSE_MS: u64 = 5_000;
+pub(crate) const CLOSE_MS: u64 = 5_000;
 
 /// The sockets of all sessions of a worker.
 #[derive(Default)]

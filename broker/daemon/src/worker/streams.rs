@@ -16,7 +16,7 @@ use crate::http::Peer;
 pub(crate) struct Streams {
     by_session: SparseSecondaryMap<SessionKey, Stream>,
     /// Closing streams by when they are ended; in order, since all have equally long.
-    closing: VecDeque<(u64, SessionKey)>,
+    closing: VecDeque<(u64, SessionKey, Option<Alone>)>,
     /// True if one was woken since the last look.
     has_woken: bool,
 }
@@ -25,12 +25,19 @@ struct Stream {
     /// Who pulls it, while there is nothing to be pulled.
     waker: Option<Waker>,
     is_closing: bool,
-    /// Whose connection it has for itself.
-    alone: Option<Rc<Peer>>,
+    alone: Option<Alone>,
+}
+
+/// A connection that a stream has for itself, and which of its requests opened it.
+#[derive(Clone)]
+struct Alone {
+    peer: Rc<Peer>,
+    request: u64,
 }
 
 impl Streams {
     pub(crate) fn insert(&mut self, key: SessionKey, alone: Option<Rc<Peer>>) {
+        let alone = alone.map(|peer| Alone { request: peer.requests.get(), peer });
         self.by_session.insert(key, Stream { waker: None, is_closing: false, alone });
     }
 
@@ -44,6 +51,15 @@ impl Streams {
         match &mut stream.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Notes that a stream closes: its client has until `due_ms` to read it to its end.
+    pub(crate) fn note_closing(&mut self, key: SessionKey, due_ms: u64) {
+        let Some(stream) = self.by_session.get_mut(key) else { return };
+        if !stream.is_closing {
+            stream.is_closing = true;
+            self.closing.push_back((due_ms, key, stream.alone.clone()));
         }
     }
 
@@ -62,13 +78,11 @@ impl Local {
     /// Wakes a stream for which something waits; one that closes must have been read to its end in time.
     pub(super) fn wake_stream(&self, key: SessionKey) {
         let mut streams = self.streams.borrow_mut();
-        let Streams { by_session, closing: all_closing, has_woken } = &mut *streams;
-        let Some(stream) = by_session.get_mut(key) else { return };
-        let closing = self.worker.borrow().session(key).and_then(|session| session.closing()).is_some();
-        if closing && !stream.is_closing {
-            stream.is_closing = true;
-            all_closing.push_back((self.node.clock.now().ms() + CLOSE_MS, key));
+        if self.worker.borrow().session(key).and_then(|session| session.closing()).is_some() {
+            streams.note_closing(key, self.node.clock.now().ms() + CLOSE_MS);
         }
+        let Streams { by_session, has_woken, .. } = &mut *streams;
+        let Some(stream) = by_session.get_mut(key) else { return };
         if let Some(waker) = stream.waker.take() {
             waker.wake();
             *has_woken = true;
@@ -78,11 +92,15 @@ impl Local {
     /// Ends the streams whose clients did not read them to their end.
     pub(super) fn end_overdue_streams(&self, now_ms: u64) {
         let mut streams = self.streams.borrow_mut();
-        while let Some((_, key)) = streams.closing.pop_front_if(|(due, _)| *due <= now_ms) {
-            let Some(stream) = streams.by_session.remove(key) else { continue };
-            self.worker.borrow_mut().remove(key);
-            self.closed.notify_waiters();
-            if let Some(peer) = stream.alone {
+        while let Some((_, key, alone)) = streams.closing.pop_front_if(|(due, ..)| *due <= now_ms) {
+            if streams.by_session.remove(key).is_some() {
+                self.worker.borrow_mut().remove(key);
+                self.closed.notify_waiters();
+            }
+            // The end may have been handed over and not be read; who asks anew on the connection has read it.
+            if let Some(Alone { peer, request }) = alone
+                && peer.requests.get() == request
+            {
                 peer.cut.notify_one();
             }
         }
