@@ -1,5 +1,7 @@
 //! What waits, cut, dropped and written in pieces.
 
+use std::str::FromStr as _;
+
 use fanfare_protocol::Encoding;
 
 use super::*;
@@ -131,4 +133,34 @@ fn a_message_takes_the_place_of_those_of_its_topic_alone() {
     let seqs = frames(outbox).iter().map(|frame| frame[frame.len() - 2..].to_owned()).collect::<String>();
     assert_eq!(seqs.replace("n ", ""), "5]");
     assert_eq!(waiting, 6 * 6 + live("b", 5).frame(Encoding::Json).bytes().len());
+}
+
+#[test]
+fn a_stream_of_events_comes_out_whole_and_without_line_breaks_in_its_data() {
+    let broken = |seq: u64| {
+        let mut entry = Entry::sample("a", seq, 0);
+        entry.message.payload = fanfare_protocol::Payload::Json("[1,\r\n\t2]".into());
+        Arc::new(entry)
+    };
+    let events = || {
+        let mut outbox = Outbox::new(Edge::Events);
+        outbox.push_control(b"retry: 9\n\n".to_vec());
+        outbox.push_replayed(&Filter::parse("a").unwrap(), broken(1));
+        outbox.push_live(broken(2));
+        outbox.push_frame(&Frame::Ping { cursor: Position::from_str("0.1:7").unwrap().into() });
+        outbox
+    };
+    let event = |seq| format!("id: 0.1:{seq}\ndata: [\"message\",\"a\",\"0.1:{seq}\",[1,  \t2]]\n\n");
+    let whole = format!("retry: 9\n\n{}{}id: 0.1:7\n\n", event(1), event(2));
+    for bytes in [1, 7, 50, 1_000] {
+        let (mut outbox, mut written) = (events(), Vec::new());
+        assert_eq!(outbox.bytes(), whole.len());
+        assert_eq!(outbox.live_bytes(&broken(2)), event(2).len());
+        while !outbox.is_empty() {
+            let before = written.len();
+            outbox.copy(bytes, &mut written);
+            outbox.advance(written.len() - before);
+        }
+        assert_eq!(String::from_utf8(written).unwrap(), whole, "{bytes} bytes at once");
+    }
 }
