@@ -23,4 +23,4 @@ pub use payload::{
     Payload, Publication,
 };
 pub use position::{Cursor, Epoch, LIFE_MAX, PARTITIONS_MAX, Position, PositionError, SEQ_MAX};
-pub use topic::{Filter, NameError, SEGMENTS_MAX, TOPIC_BYTES_MAX, Topic};
+pub use topic::{FILTERS_MAX, Filter, NameError, SEGMENTS_MAX, TOPIC_BYTES_MAX, Topic};

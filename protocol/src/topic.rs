@@ -10,6 +10,8 @@ use thiserror::Error;
 pub const TOPIC_BYTES_MAX: usize = 255;
 /// The most segments of a topic or filter.
 pub const SEGMENTS_MAX: usize = 16;
+/// The most filters of a stream of events, or of a call for the history of several.
+pub const FILTERS_MAX: usize = 64;
 
 /// The checked name of a topic: 1 to 255 bytes, 1 to 16 segments parted by dots, no wildcard. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -44,7 +44,7 @@ const TOPICS: &str = "/v1/topics/";
 pub(crate) type Answer = Response<Either<Full<Bytes>, axum::body::Body>>;
 
 /// What goes out: a stream of events, or an answer.
-type Reply = Response<Either<EventStream, Either<Full<Bytes>, axum::body::Body>>>;
+pub(crate) type Reply = Response<Either<EventStream, Either<Full<Bytes>, axum::body::Body>>>;
 
 /// Who is connected.
 pub(crate) struct Peer {
@@ -140,10 +140,7 @@ async fn reply(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -
     if request.uri().path() != "/v1/sse" {
         return route(local, peer, request).await.map(Either::Right);
     }
-    match sse::open(local, peer, &request) {
-        Ok(stream) => stream.map(Either::Left),
-        Err(answer) => answer.map(Either::Right),
-    }
+    sse::open(local, peer, &request)
 }
 
 async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answer {

@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use fanfare_core::{SessionKey, Stream, goodbye_event};
 use fanfare_protocol::{CloseCode, ErrorCode, OnSlow, RequestError};
+use http_body_util::Either;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
-use crate::http::{self, Answer, Peer, Topics, shorten};
+use crate::http::{self, Answer, Peer, Reply, Topics, shorten};
 use crate::node::SessionPlace;
 use crate::worker::{CLOSE_MS, Local};
 
@@ -29,47 +30,48 @@ pub(crate) struct EventStream {
 }
 
 /// Answers `GET /v1/sse` with a stream, or with why there is none.
-pub(crate) fn open(
-    local: &Rc<Local>,
-    peer: &Rc<Peer>,
-    request: &Request<Incoming>,
-) -> Result<Response<EventStream>, Answer> {
+pub(crate) fn open(local: &Rc<Local>, peer: &Rc<Peer>, request: &Request<Incoming>) -> Reply {
+    let refused = |answer: Answer| answer.map(Either::Right);
     if request.method() != Method::GET {
         let detail = format!("a stream of events is opened with GET, not {}", request.method());
         let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed);
-        return Err(http::refused(status, code, &detail, &[("allow", "GET")]));
+        return refused(http::refused(status, code, &detail, &[("allow", "GET")]));
     }
-    let stream = asked(local, request).map_err(|error| http::problem(error.code, &error.reason, None))?;
+    let stream = match asked(local, request) {
+        Ok(stream) => stream,
+        Err(error) => return refused(http::problem(error.code, &error.reason, None)),
+    };
     if request.headers().contains_key(AUTHORIZATION) {
         let detail = "tokens are not served by this broker: come without one";
-        return Err(http::problem(ErrorCode::Unsupported, detail, None));
+        return refused(http::problem(ErrorCode::Unsupported, detail, None));
     }
     if local.node.is_draining() {
-        return Err(come_back(stream.retry_ms));
+        return refused(come_back(stream.retry_ms));
     }
     let (limits, count) = (&local.node.settings.limits, stream.filters.len());
     if count > limits.subscriptions || !local.node.broker.has_room_for_filters(count) {
         let (most, all) = (limits.subscriptions, limits.filters);
         let detail =
             format!("{count} topics are over the limit: {most} of one session, {all} of all sessions");
-        return Err(http::problem(ErrorCode::Limit, &detail, None));
+        return refused(http::problem(ErrorCode::Limit, &detail, None));
     }
     let Some(place) = local.node.place_session(peer.address.ip()) else {
         let limit = limits.sessions_per_address;
         let detail = format!("{} has {limit} sessions, the limit of one address", peer.address.ip());
-        return Err(http::problem(ErrorCode::Limit, &detail, None));
+        return refused(http::problem(ErrorCode::Limit, &detail, None));
     };
     let key = local.worker.borrow_mut().open_stream(local.node.clock.now(), stream);
     // Other streams may share a connection of HTTP/2: it is not cut for one of them.
     let alone = (request.version() != Version::HTTP_2).then(|| peer.clone());
     local.streams.borrow_mut().insert(key, alone);
-    let mut answer = Response::new(EventStream { local: local.clone(), key, _places: (peer.clone(), place) });
+    let stream = EventStream { local: local.clone(), key, _places: (peer.clone(), place) };
+    let mut answer = Response::new(Either::Left(stream));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Asks nginx to pass each event on at once.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(answer)
+    answer
 }
 
 /// A browser does not come back after a refusal: it is told goodbye in a stream that ends at once.

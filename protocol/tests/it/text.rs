@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use fanfare_protocol::{
-    CloseCode, DEPTH_MAX, Encoding, ErrorCode, Frame, HEADER_BYTES_MAX, HEADERS_MAX, ID_MAX,
+    CloseCode, DEPTH_MAX, Encoding, ErrorCode, FILTERS_MAX, Frame, HEADER_BYTES_MAX, HEADERS_MAX, ID_MAX,
     IDEMPOTENCY_KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, PARTITIONS_MAX, SEGMENTS_MAX, SEQ_MAX, TOPIC_BYTES_MAX,
     decode_batch, decode_request,
 };
@@ -69,6 +69,7 @@ fn the_limits_of_the_protocol_are_those_of_the_code() {
         MEDIA_TYPE_BYTES_MAX as u64,
         HEADERS_MAX as u64,
         HEADER_BYTES_MAX as u64,
+        FILTERS_MAX as u64,
     ];
     assert_eq!(values, expected);
 }

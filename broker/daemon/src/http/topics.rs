@@ -1,12 +1,9 @@
 //! The `topic` parameters of calls that follow several filters as one.
 
 use fanfare_core::Filters;
-use fanfare_protocol::{ErrorCode, Filter, RequestError};
+use fanfare_protocol::{ErrorCode, FILTERS_MAX, Filter, RequestError};
 
 use super::history::shorten;
-
-/// The most filters of one call.
-const FILTERS_MAX: usize = 64;
 
 /// What has been read of them.
 #[derive(Debug, Default)]
