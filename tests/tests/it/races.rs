@@ -6,7 +6,7 @@ use fanfare_protocol::Encoding;
 use fanfare_tests::{Ask, Broker, Client, read_answer};
 use serde_json::{Value, json};
 
-const CONFIG: &str = "heartbeat = \"100ms\"\n[limits]\nrequests_per_s = 1000000\n\
+const CONFIG: &str = "heartbeat = \"500ms\"\n[limits]\nrequests_per_s = 1000000\n\
     [[topics]]\nfilter = \">\"\nhistory = { count = 100000 }";
 
 /// Publishes to topics in turn until it is told to stop, so that every seq is of a message; how many.
