@@ -1,6 +1,7 @@
 /** What is asked for beside a filter or a topic, and how the wire says it. */
 
 import { toBase64 } from './base64.js';
+import { request } from './session/outbox.js';
 
 /** What a subscription asks for. */
 export interface SubscribeOptions {
@@ -30,25 +31,12 @@ export interface PublishOptions {
   idempotencyKey?: string | false | undefined;
 }
 
-/** A frame of the client, without a trailing map that would say nothing. */
-export function request(op: string, id: number, fields: readonly unknown[], options: object = {}): unknown[] {
-  const told = Object.entries(options).filter(([, value]) => value !== undefined);
-  return [op, id, ...fields, ...(told.length ? [Object.fromEntries(told)] : [])];
-}
-
-/** The options of `subscribe` with the names of the wire; what is the default is left out. */
-export function subscribeFrame(id: number, filter: string, options: SubscribeOptions): unknown[] {
-  const { after, last, onSlow, presence, data, echo } = options;
-  const told = { after, last, on_slow: onSlow, presence: presence || undefined, data, echo: echo === false ? echo : undefined };
-  return request('subscribe', id, [filter], told);
-}
-
 /** A `publish`; bytes are written as base64 unless the encoding has bytes. */
 export function publishFrame(id: number, topic: string, data: unknown, options: PublishOptions, isBinary: boolean): unknown[] {
-  const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data instanceof Uint8Array ? data : undefined;
-  const encoding = bytes && !isBinary ? 'base64' : undefined;
-  const { idempotencyKey, type, headers, ttlS } = options;
-  const written = bytes ? (isBinary ? bytes : toBase64(bytes)) : (data ?? null);
-  const told = { idempotency_key: idempotencyKey || undefined, type, encoding, headers, ttl_s: ttlS };
-  return request('publish', id, [topic, written], told);
+  const { idempotencyKey, type, headers, ttlS: ttl_s } = options;
+  const isBase64 = data instanceof Uint8Array && !isBinary;
+  const encoding = isBase64 ? 'base64' : undefined;
+  const frame = request('publish', id, topic, { idempotency_key: idempotencyKey || undefined, type, encoding, headers, ttl_s });
+  frame.splice(3, 0, isBase64 ? toBase64(data) : (data ?? null));
+  return frame;
 }

@@ -2,7 +2,7 @@
 
 import type { OkBody } from '../frame.js';
 import { FanfareError } from '../outcome.js';
-import { Session, type Input, type Output, type Status } from '../session.js';
+import { createSession, type Input, type Output, type Session, type Status } from '../session.js';
 import { lifetimeMs } from '../session/tokens.js';
 import type { Dial, Wire } from '../wire.js';
 import type { Subscription } from './subscription.js';
@@ -11,143 +11,147 @@ import type { Surroundings } from './surroundings.js';
 /** After so many connections of one kind in vain the next kind is tried. */
 const VAIN_MAX = 3;
 
-interface Answer {
-  resolve(body: OkBody): void;
-  reject(error: FanfareError): void;
-}
+type Settle = (result: OkBody | FanfareError) => void;
 
 /** The session and its surroundings. */
-export class Driver {
+export interface Driver {
   readonly session: Session;
-  readonly subscriptions = new Map<string, Subscription<any>>();
-  readonly #answers = new Map<number, Answer>();
-  #wire: Wire | undefined;
-  #outputs: Output[] = [];
-  #isBusy = false;
-  #timer: { dueMs: number; cancel(): void } | undefined;
-  #forget: () => void;
-  #vain = 0;
-  #kind = 0;
-  /** What is told of a connection before this one is not heard. */
-  #generation = 0;
-
-  constructor(
-    readonly dials: readonly Dial[],
-    readonly token: (() => string | Promise<string>) | undefined,
-    readonly around: Surroundings,
-    readonly changed: (status: Status) => void,
-  ) {
-    this.session = new Session(around.chance);
-    this.#forget = around.onWake(() => this.tell({ kind: 'wake' }));
-    this.tell({ kind: 'begin' });
-  }
-
+  readonly subscriptions: Map<string, Subscription<any>>;
   /** Tells the session, and does all that it says. */
-  tell(input: Input): void {
-    const before = this.session.status;
-    this.#outputs.push(...this.session.handle(this.around.now(), input));
-    const { status } = this.session;
-    if (!this.#isBusy) {
-      this.#isBusy = true;
-      for (let output; (output = this.#outputs.shift()); ) this.#carryOut(output);
-      this.#isBusy = false;
-      this.#setTimer();
+  tell(input: Input): void;
+  /** Makes a request of a frame with its length; the answer comes later. */
+  request(id: number, frame: unknown[], bytes: number, isRepeatable: boolean): Promise<OkBody>;
+}
+
+/** A driver that connects at once. */
+export function createDriver(
+  dials: readonly Dial[],
+  fetchToken: (() => string | Promise<string>) | undefined,
+  around: Surroundings,
+  changed: (status: Status) => void,
+): Driver {
+  const session = createSession(around.chance);
+  const subscriptions = new Map<string, Subscription<any>>();
+  const answers = new Map<number, Settle>();
+  const outputs: Output[] = [];
+  let isBusy = false;
+  let timer: { dueMs: number; cancel(): void } | undefined;
+  let wire: Wire | undefined;
+  let kind = 0;
+  let vain = 0;
+  /** What is told of a connection before this one is not heard. */
+  let generation = 0;
+
+  const tell = (input: Input) => {
+    const before = session.status();
+    outputs.push(...session.handle(around.now(), input));
+    const status = session.status();
+    if (!isBusy) {
+      isBusy = true;
+      for (let output; (output = outputs.shift()); ) carryOut(output);
+      isBusy = false;
+      setTimer();
     }
-    if (status !== before) this.changed(status);
-  }
+    if (status !== before) changed(status);
+  };
 
-  /** Makes a request of `frame` with its length; the answer comes later. */
-  request(id: number, frame: unknown[], bytes: number, isRepeatable: boolean): Promise<OkBody> {
-    return new Promise((resolve, reject) => {
-      this.#answers.set(id, { resolve, reject });
-      this.tell({ kind: 'request', id, frame, bytes, isRepeatable });
-    });
-  }
+  /** Tells the session only what is of the newest connection. */
+  const teller = () => {
+    const mine = generation;
+    return (input: Input) => void (mine === generation && tell(input));
+  };
 
-  #carryOut(output: Output): void {
+  const carryOut = (output: Output) => {
     switch (output.kind) {
       case 'connect':
-        void this.#connect(++this.#generation);
+        generation++;
+        void open(teller());
         break;
-      case 'token':
-        void this.#refresh(this.#generation);
+      case 'refresh':
+        void refresh(teller());
         break;
       case 'send':
-        this.#wire?.send(output.frame);
+        wire?.send(output.frame);
         break;
       case 'event':
-        if (this.subscriptions.get(output.filter)?.brought(output.event, output.cursor)) {
-          this.tell({ kind: 'hold', filter: output.filter });
-        }
+        if (subscriptions.get(output.filter)?.brought(output.event, output.cursor)) tell({ kind: 'hold', filter: output.filter });
         break;
       case 'moved':
-        this.subscriptions.get(output.filter)?.moved(output.cursor);
+        subscriptions.get(output.filter)?.moved(output.cursor);
         break;
       case 'ended': {
-        const subscription = this.subscriptions.get(output.filter);
-        this.subscriptions.delete(output.filter);
-        subscription?.ended(output.error.closeCode === 1000 ? undefined : output.error);
+        const { filter, error } = output;
+        const subscription = subscriptions.get(filter);
+        subscriptions.delete(filter);
+        subscription?.ended(error.closeCode === 1000 ? undefined : error);
         break;
       }
       case 'answered': {
-        const { id, result } = output;
-        const answer = this.#answers.get(id);
-        this.#answers.delete(id);
-        if (result instanceof FanfareError) answer?.reject(result);
-        else answer?.resolve(result);
+        answers.get(output.id)?.(output.result);
+        answers.delete(output.id);
         break;
       }
-      case 'close':
-        this.#generation++;
-        this.#wire?.close(output.code);
-        this.#wire = undefined;
+      case 'drop':
+        generation++;
+        wire?.close(output.code);
+        wire = undefined;
     }
-  }
+  };
 
-  async #connect(generation: number): Promise<void> {
-    const isOld = () => generation !== this.#generation;
-    const tell = (input: Input) => isOld() || this.tell(input);
+  const takeToken = async (tell: (input: Input) => void) => {
+    const token = await fetchToken!();
+    tell({ kind: 'token', token, lifetimeMs: lifetimeMs(token, around.date()) });
+  };
+
+  const refresh = (tell: (input: Input) => void) => takeToken(tell).catch(() => tell({ kind: 'token' }));
+
+  const open = async (tell: (input: Input) => void) => {
+    const mine = generation;
+    const closed = (code: number, reason: string) => tell({ kind: 'closed', code, reason });
     try {
-      if (this.token) await this.#fetchToken(tell);
-      if (isOld()) return;
-      if (this.#vain >= VAIN_MAX) [this.#kind, this.#vain] = [this.#kind + 1, 0];
-      this.#vain++;
-      this.#wire = this.dials[this.#kind % this.dials.length]!({
+      if (fetchToken) await takeToken(tell);
+      if (mine !== generation) return;
+      if (vain++ >= VAIN_MAX) [kind, vain] = [kind + 1, 1];
+      wire = dials[kind % dials.length]!({
         opened: () => tell({ kind: 'opened' }),
-        frame: (frame) => {
-          this.#vain = 0;
+        frame(frame) {
+          vain = 0;
           tell({ kind: 'frame', frame });
         },
         heard: () => tell({ kind: 'heard' }),
-        closed: (code, reason) => tell({ kind: 'closed', code, reason }),
+        closed,
       });
     } catch (error) {
-      tell({ kind: 'closed', code: 1006, reason: String(error) });
+      closed(1006, String(error));
     }
-  }
-
-  async #refresh(generation: number): Promise<void> {
-    const tell = (input: Input) => generation !== this.#generation || this.tell(input);
-    await this.#fetchToken(tell).catch(() => tell({ kind: 'token' }));
-  }
-
-  async #fetchToken(tell: (input: Input) => void): Promise<void> {
-    const token = await this.token!();
-    tell({ kind: 'token', token, lifetimeMs: lifetimeMs(token, this.around.date()) });
-  }
+  };
 
   /** A timer that rings too early is cheaper than a new one for each frame. */
-  #setTimer(): void {
-    const dueMs = this.session.timeoutMs;
-    if (this.#timer && this.#timer.dueMs <= dueMs && dueMs < Infinity) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (this.session.status.kind === 'closed') this.#forget();
+  const setTimer = () => {
+    const dueMs = session.pollTimeout();
+    if (session.status().kind === 'closed') forget();
+    if (timer && timer.dueMs <= dueMs && dueMs < Infinity) return;
+    timer?.cancel();
+    timer = undefined;
     if (dueMs === Infinity) return;
-    const cancel = this.around.after(Math.max(0, dueMs - this.around.now()), () => {
-      this.#timer = undefined;
-      this.tell({ kind: 'tick' });
-    });
-    this.#timer = { dueMs, cancel };
-  }
+    const ring = () => {
+      timer = undefined;
+      tell({ kind: 'tick' });
+    };
+    timer = { dueMs, cancel: around.after(Math.max(0, dueMs - around.now()), ring) };
+  };
+
+  const forget = around.onWake(() => tell({ kind: 'wake' }));
+  tell({ kind: 'begin' });
+
+  return {
+    session,
+    subscriptions,
+    tell,
+    request: (id, frame, bytes, isRepeatable) =>
+      new Promise((resolve, reject) => {
+        answers.set(id, (result) => (result instanceof FanfareError ? reject(result) : resolve(result)));
+        tell({ kind: 'request', id, frame, bytes, isRepeatable });
+      }),
+  };
 }

@@ -37,8 +37,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Event<T>
     readonly follower: Follower,
     readonly callbacks: Callbacks<T> | undefined,
   ) {
-    this.#queue = new Queue(eventsMax, () => follower.release());
-    this.#queue.cursor = after;
+    this.#queue = new Queue(after, eventsMax, () => follower.release());
   }
 
   /** Where the events that were taken end: what to give as `after` to go on from here. */
@@ -63,21 +62,20 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Event<T>
 
   /** Follows it no more: nothing comes after that. */
   unsubscribe(): void {
-    if (this.#isEnded) return;
-    this.follower.leave();
+    if (!this.#isEnded) this.follower.leave();
     this.ended();
   }
 
   /** @internal True if there is no room for another. */
   brought(event: Event, cursor: string | undefined): boolean {
     if (!this.callbacks) return this.#queue.push(event, cursor);
-    this.#queue.cursor = cursor;
-    this.#call(() => (this.callbacks![event.kind] as ((event: Event) => void) | undefined)?.(event));
+    this.moved(cursor);
+    this.#call(event.kind, event);
     return false;
   }
 
   /** @internal */
-  moved(cursor: string): void {
+  moved(cursor: string | undefined): void {
     this.#queue.moved(cursor);
   }
 
@@ -86,13 +84,13 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Event<T>
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#queue.end(error);
-    this.#call(() => this.callbacks?.end?.(error));
+    this.#call('end', error);
   }
 
   /** What a callback throws is its owner's, told where uncaught errors are told. */
-  #call(callback: () => void): void {
+  #call(name: keyof Callbacks, what: unknown): void {
     try {
-      callback();
+      this.callbacks?.[name]?.(what as never);
     } catch (error) {
       queueMicrotask(() => {
         throw error;

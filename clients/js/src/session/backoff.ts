@@ -5,17 +5,14 @@ const MOST_MS = 30_000;
 /** Only a connection that stood so long makes the next wait short again. */
 const STEADY_MS = 30_000;
 
-/** How often it was tried in vain. */
-export class Backoff {
-  #attempts = 0;
+/** The next wait after a connection that stood so long; `chance` is from 0 to below 1. */
+export type Backoff = (connectedMs: number, chance: number) => number;
 
-  /** The next wait; `chance` is from 0 to below 1. */
-  nextMs(chance: number): number {
-    return Math.floor(Math.min(FIRST_MS * 2 ** this.#attempts++, MOST_MS) * chance);
-  }
-
-  /** A connection ended after it had stood so long. */
-  connectedFor(ms: number): void {
-    if (ms >= STEADY_MS) this.#attempts = 0;
-  }
+/** One that has not been asked yet. */
+export function createBackoff(): Backoff {
+  let attempts = 0;
+  return (connectedMs, chance) => {
+    if (connectedMs >= STEADY_MS) attempts = 0;
+    return Math.floor(Math.min(FIRST_MS * 2 ** attempts++, MOST_MS) * chance);
+  };
 }

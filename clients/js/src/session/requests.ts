@@ -2,7 +2,7 @@
 
 import type { OkBody } from '../frame.js';
 import { FanfareError } from '../outcome.js';
-import type { Outbox } from './output.js';
+import type { Outbox } from './outbox.js';
 
 /** The most requests that wait; another is refused with `limit`. */
 const WAITING_MAX = 1024;
@@ -30,60 +30,54 @@ interface Awaited extends Asked {
   isUnderWay?: boolean;
 }
 
-const unclear = () =>
-  new FanfareError('unclear', 'it may have been published or not: the connection broke before the answer');
-
-/** Requests by their id. */
-export class Requests {
-  readonly #awaited = new Map<number, Awaited>();
-
-  constructor(readonly outbox: Outbox) {}
-
-  insert(asked: Asked): void {
-    if (this.#awaited.size >= WAITING_MAX) {
-      const error = new FanfareError('limit', `${WAITING_MAX} requests wait for their answers already`);
-      this.outbox.say({ kind: 'answered', id: asked.id, result: error });
-    } else this.#awaited.set(asked.id, { ...asked });
-  }
-
-  /** Sends what is not under way, and fails what can't be sent. */
-  send(nowMs: number, bytesMax = FRAME_BYTES): void {
-    let underWay = 0;
-    for (const awaited of this.#awaited.values()) {
-      if (!awaited.isUnderWay) {
-        awaited.sentMs ??= nowMs;
-        if (awaited.bytes > bytesMax) {
-          const reason = `${awaited.frame[0]} has ${awaited.bytes} bytes, the limit is ${bytesMax}`;
-          this.answered(awaited.id, new FanfareError('too_large', reason));
-          continue;
-        }
-        if (awaited.frame[0] === 'publish' && nowMs >= awaited.sentMs + RETRY_MS) {
-          this.answered(awaited.id, unclear());
-          continue;
-        }
-        awaited.isUnderWay = true;
-        this.outbox.send(awaited.frame);
-      }
-      if (++underWay >= UNDER_WAY_MAX) return;
-    }
-  }
+/** None yet. */
+export function createRequests(outbox: Outbox) {
+  const awaited = new Map<number, Awaited>();
 
   /** Tells whoever asked; false if nobody did. */
-  answered(id: number, result: OkBody | FanfareError): boolean {
-    const isAwaited = this.#awaited.delete(id);
-    if (isAwaited) this.outbox.say({ kind: 'answered', id, result });
+  const answer = (id: number, result: OkBody | FanfareError) => {
+    const isAwaited = awaited.delete(id);
+    if (isAwaited) outbox.say({ kind: 'answered', id, result });
     return isAwaited;
-  }
+  };
 
-  /** The connection is gone: what was sent and can't be repeated safely fails. */
-  cut(): void {
-    for (const awaited of this.#awaited.values()) {
-      if (awaited.isUnderWay && !awaited.isRepeatable) this.answered(awaited.id, unclear());
-      awaited.isUnderWay = false;
-    }
-  }
+  const fail = (id: number, code: string, reason: string) => answer(id, new FanfareError(code, reason));
 
-  end(error: FanfareError): void {
-    for (const id of this.#awaited.keys()) this.answered(id, error);
-  }
+  const failUnclear = (id: number) =>
+    fail(id, 'unclear', 'it may have been published or not: the connection broke before the answer');
+
+  return {
+    answer,
+    insert(asked: Asked) {
+      const isFull = awaited.size >= WAITING_MAX;
+      awaited.set(asked.id, { ...asked });
+      if (isFull) fail(asked.id, 'limit', `${WAITING_MAX} requests wait already`);
+    },
+    /** Sends what is not under way, and fails what can't be sent. */
+    send(nowMs: number, bytesMax = FRAME_BYTES) {
+      let underWay = 0;
+      for (const one of awaited.values()) {
+        const { id, bytes, frame } = one;
+        if (underWay++ >= UNDER_WAY_MAX) return;
+        if (one.isUnderWay) continue;
+        one.sentMs ??= nowMs;
+        if (bytes > bytesMax) fail(id, 'too_large', `${frame[0]} has ${bytes} bytes, the limit is ${bytesMax}`);
+        else if (frame[0] === 'publish' && nowMs >= one.sentMs + RETRY_MS) failUnclear(id);
+        else {
+          one.isUnderWay = true;
+          outbox.say({ kind: 'send', frame });
+        }
+      }
+    },
+    /** The connection is gone: what was sent and can't be repeated safely fails. */
+    cut() {
+      for (const one of awaited.values()) {
+        if (one.isUnderWay && !one.isRepeatable) failUnclear(one.id);
+        one.isUnderWay = false;
+      }
+    },
+    end(error: FanfareError) {
+      for (const id of awaited.keys()) answer(id, error);
+    },
+  };
 }

@@ -1,7 +1,7 @@
 /** One stream of server-sent events: the filters on it, and how several become one. */
 
 import { parsePosition } from '../cursor.js';
-import { matches } from '../names.js';
+import { matches } from '../matching.js';
 
 /** The most characters of the filters of one stream: a URL has to fit a request's head. */
 const CHARS_MAX = 6_000;
