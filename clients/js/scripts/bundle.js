@@ -1,4 +1,4 @@
-// Writes dist/fanfare.min.js, the whole core as one module for pages without a bundler, and what npm shows beside it.
+// Writes dist/fanfare.min.js, the whole client as one module for pages without a bundler, and what npm shows beside it.
 import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';

@@ -1,15 +1,14 @@
 /** The client: what keeps a connection, and the session on it. */
 
-import { createDriver, type Driver } from './client/driver.js';
-import { Subscription, type Callbacks } from './client/subscription.js';
+import { createDriver } from './client/driver.js';
+import { createFollower, type Callbacks, type Subscription } from './client/subscription.js';
 import { surroundings, type Surroundings } from './client/surroundings.js';
 import { json, type Codec } from './codec.js';
 import { baseUrl } from './endpoint.js';
-import { publishFrame, type PublishOptions, type SubscribeOptions } from './options.js';
+import { publishFrame, type HistoryOptions, type PublishOptions, type SubscribeOptions } from './options.js';
 import { FanfareError, type History, type Published } from './outcome.js';
 import type { Status } from './session.js';
 import { request } from './session/outbox.js';
-import { sse } from './sse.js';
 import type { Fetch } from './sse/calls.js';
 import { websocket, type SocketClass } from './websocket.js';
 import type { Dial } from './wire.js';
@@ -43,82 +42,28 @@ export interface Options {
 }
 
 /** A client of one broker: it follows filters, publishes, and comes back by itself after every cut. */
-export class Client {
-  readonly #driver: Driver;
-  readonly #codec: Codec;
-
-  /** Made by `connect`. */
-  constructor(
-    url: string,
-    readonly options: Options = {},
-  ) {
-    const { token, around = surroundings(), onStatus = () => {} } = options;
-    this.#codec = options.codec ?? json;
-    this.#driver = createDriver(dials(baseUrl(url), options), token, around, onStatus);
-  }
-
+export interface Client {
   /** Where it stands. */
-  get status(): Status {
-    return this.#driver.session.status();
-  }
-
+  readonly status: Status;
   /**
    * Follows a filter, by iterating what it gives or by callbacks.
    *
    * It returns before the broker has answered; should the broker refuse, the subscription ends with that error.
    */
-  subscribe<T = unknown>(filter: string, options: SubscribeOptions = {}, callbacks?: Callbacks<T>): Subscription<T> {
-    const { after } = options;
-    const driver = this.#driver;
-    if (driver.session.follows(filter)) throw new FanfareError('already_subscribed', `filter ${filter} is followed already`);
-    const leave = () => {
-      driver.subscriptions.delete(filter);
-      driver.tell({ kind: 'unsubscribe', filter });
-    };
-    const release = () => driver.tell({ kind: 'release', filter });
-    const eventsMax = Math.max(1, this.options.queueEventsMax ?? QUEUE_EVENTS_MAX);
-    const subscription = new Subscription<T>(filter, after, eventsMax, { leave, release }, callbacks);
-    driver.subscriptions.set(filter, subscription);
-    driver.tell({ kind: 'subscribe', filter, options });
-    return subscription;
-  }
-
+  subscribe<T = unknown>(filter: string, options?: SubscribeOptions, callbacks?: Callbacks<T>): Subscription<T>;
   /**
    * Publishes and waits for the answer; while there is no connection, for the next one.
    *
    * Bytes are published as they are, a string with a `type` as text, anything else as JSON. What was sent and not
    * answered before a cut is sent again with its idempotency key, so it is published once.
    */
-  async publish(topic: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
-    const { idempotencyKey = keyByChance() } = options;
-    const id = this.#driver.session.takeId();
-    const frame = publishFrame(id, topic, data, { ...options, idempotencyKey }, this.#codec.isBinary);
-    return (await this.#ask(id, frame, !!idempotencyKey)) as object as Published;
-  }
-
+  publish(topic: string, data: unknown, options?: PublishOptions): Promise<Published>;
   /** Reads a topic's history: the newest `limit`, or the oldest above `after`. */
-  async history<T = unknown>(topic: string, { after, limit }: { after?: string; limit?: number } = {}): Promise<History<T>> {
-    const id = this.#driver.session.takeId();
-    const body = await this.#ask(id, request('history', id, topic, { after, limit }), true);
-    return body as object as History<T>;
-  }
-
+  history<T = unknown>(topic: string, options?: HistoryOptions): Promise<History<T>>;
   /** Asks who is there, in the broker's own words. */
-  async presence(topic: string): Promise<Record<string, unknown>> {
-    const id = this.#driver.session.takeId();
-    return this.#ask(id, request('presence', id, topic), true);
-  }
-
+  presence(topic: string): Promise<Record<string, unknown>>;
   /** Closes the connection for good: subscriptions end, requests fail with `closed`. */
-  close(): void {
-    this.#driver.tell({ kind: 'close' });
-  }
-
-  #ask(id: number, frame: unknown[], isRepeatable: boolean) {
-    const encoded = this.#codec.encode(frame);
-    const { length } = typeof encoded === 'string' ? new TextEncoder().encode(encoded) : encoded;
-    return this.#driver.request(id, frame, length, isRepeatable);
-  }
+  close(): void;
 }
 
 /**
@@ -126,18 +71,49 @@ export class Client {
  *
  * It returns at once and keeps trying until it is closed, or until the broker says to stay away.
  */
-export function connect(url: string, options?: Options): Client {
-  return new Client(url, options);
+export function connect(url: string, options: Options = {}): Client {
+  const { codec = json, queueEventsMax = QUEUE_EVENTS_MAX, around = surroundings(), onStatus = () => {} } = options;
+  const { session, followers, tell, request: send } = createDriver(dials(baseUrl(url), options), options.token, around, onStatus);
+
+  const ask = (frame: unknown[], isRepeatable = true): Promise<any> => {
+    const encoded = codec.encode(frame);
+    const { length } = typeof encoded === 'string' ? new TextEncoder().encode(encoded) : encoded;
+    return send(frame[1] as number, frame, length, isRepeatable);
+  };
+
+  return {
+    get status() {
+      return session.status();
+    },
+    subscribe(filter, options = {}, callbacks) {
+      if (followers.has(filter)) throw new FanfareError('already_subscribed', `filter ${filter} is followed already`);
+      const leave = () => {
+        followers.delete(filter);
+        tell({ kind: 'unsubscribe', filter });
+      };
+      const release = () => tell({ kind: 'release', filter });
+      const follower = createFollower(filter, options.after, queueEventsMax, callbacks, leave, release);
+      followers.set(filter, follower);
+      tell({ kind: 'subscribe', filter, options });
+      return follower.subscription;
+    },
+    async publish(topic, data, { idempotencyKey = keyByChance(), ...options } = {}) {
+      return ask(publishFrame(session.takeId(), topic, data, idempotencyKey, options, codec.isBinary), !!idempotencyKey);
+    },
+    history: async (topic, options) => ask(request('history', session.takeId(), topic, options)),
+    presence: async (topic) => ask(request('presence', session.takeId(), topic)),
+    close: () => tell({ kind: 'close' }),
+  };
 }
+
+/** As `crypto.randomUUID`, which only pages over HTTPS have. */
+const keyByChance = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 function dials(base: string, options: Options): Dial[] {
-  const { transports = ['websocket', 'sse'], codec = json, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+  const { transports = ['websocket', 'sse'], codec = json, fetch } = options;
   const Socket = options.WebSocket ?? (globalThis.WebSocket as SocketClass | undefined);
-  const found = transports.flatMap((kind) => (kind === 'sse' ? sse(base, fetch) : Socket ? websocket(base, codec, Socket) : []));
-  if (!found.length) throw new FanfareError('unsupported', 'there is no WebSocket here, and server-sent events are not wanted');
+  const overSse: Dial = async (tell) => (await import('./sse.js')).sse(base, fetch)(tell);
+  const found = transports.flatMap((kind) => (kind === 'sse' ? overSse : Socket ? websocket(base, codec, Socket) : []));
+  if (!found.length) throw new FanfareError('unsupported', 'there is no WebSocket here');
   return found;
-}
-
-function keyByChance(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('');
 }

@@ -7,8 +7,8 @@ const ERRORS =
 const COME_BACK = [1001, 1005, 1006, 1011, 1012, 1013];
 
 /** An error's code and reason; a code of a later version is `internal`, its word put before the reason. */
-export function readCode(code: string, reason: string): { code: string; reason: string } {
-  return ERRORS.split(' ').includes(code) ? { code, reason } : { code: 'internal', reason: `${code}: ${reason}` };
+export function readCode(code: string, reason: string): [code: string, reason: string] {
+  return ERRORS.split(' ').includes(code) ? [code, reason] : ['internal', `${code}: ${reason}`];
 }
 
 /** True if a client comes back after a connection that ended with this code. */

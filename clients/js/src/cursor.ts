@@ -1,33 +1,23 @@
 /** Positions and cursors, which stay texts: what the broker gave is given back. */
 
-const POSITION = /^(0|[1-9]\d{0,2})\.((?:0|[1-9a-z][0-9a-z]{0,9})):(0|[1-9]\d{0,15})$/;
-const PARTITION_MAX = 255;
+const POSITION = /^(0|[1-9]\d{0,2})\.(0|[1-9a-z][0-9a-z]{0,9}):(0|[1-9]\d{0,15})$/;
+const PARTITIONS_MAX = 256;
 
-/** A position, read. */
-export interface Position {
-  readonly partition: number;
-  /** The life of the partition's numbering. */
-  readonly life: string;
-  readonly seq: number;
+/** True if the text is a position such as `0.k3f9a:10492`. */
+export function isPosition(text: string): boolean {
+  return POSITION.test(text) && partitionOf(text) < PARTITIONS_MAX && Number.isSafeInteger(+text.split(':')[1]!);
 }
 
-/** What a text such as `0.k3f9a:10492` says; `undefined` if it is no position. */
-export function parsePosition(text: string): Position | undefined {
-  const found = POSITION.exec(text);
-  const [partition, life, seq] = [+found?.[1]!, found?.[2]!, +found?.[3]!];
-  return partition <= PARTITION_MAX && Number.isSafeInteger(seq) ? { partition, life, seq } : undefined;
-}
-
-/** A cursor with its parts in rising order of partition; `undefined` if the text is none. */
-export function parseCursor(text: string): string | undefined {
-  const partitions = new Set(text.split(',').map((part) => parsePosition(part)?.partition));
-  return partitions.has(undefined) || partitions.size < text.split(',').length ? undefined : sorted(text.split(','));
+/** True if the text is a position, or several of different partitions. */
+export function isCursor(text: string): boolean {
+  const parts = text.split(',');
+  return parts.every(isPosition) && new Set(parts.map(partitionOf)).size === parts.length;
 }
 
 /** The cursor in which the part of the position's partition is that position. */
 export function replacePart(cursor: string | undefined, position: string): string {
-  const others = cursor?.split(',').filter((part) => parseInt(part) !== parseInt(position));
-  return sorted([...(others ?? []), position]);
+  const others = cursor?.split(',').filter((part) => partitionOf(part) !== partitionOf(position)) ?? [];
+  return [...others, position].sort((a, b) => partitionOf(a) - partitionOf(b)).join();
 }
 
-const sorted = (parts: string[]) => parts.sort((a, b) => parseInt(a) - parseInt(b)).join();
+const partitionOf = (position: string) => parseInt(position);

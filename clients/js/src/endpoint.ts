@@ -4,12 +4,7 @@ import { FanfareError } from './outcome.js';
 
 /** The base of a broker's paths, with `http` or `https` and without a slash at its end. */
 export function baseUrl(url: string): string {
-  let found: RegExpExecArray | null = null;
-  try {
-    found = /^(?:http|ws)(s?:\/\/[^/?#@]+[^?#@]*?)\/*$/.exec(new URL(url, globalThis.location?.href).href);
-  } catch {
-    // Told below.
-  }
+  const found = /^(?:http|ws)(s?:\/\/[^?#@]+?)\/*$/.exec(new URL(url, globalThis.location?.href).href);
   if (!found) throw new FanfareError('bad_url', `URL ${JSON.stringify(url)} is none such as http://127.0.0.1:8900`);
   return `http${found[1]}`;
 }

@@ -20,7 +20,7 @@ export interface Message<T = unknown> {
 /** Something is missing after `from` up to and including `to`: of the topic, or perhaps of all that the filter matches. */
 export interface Gap {
   readonly kind: 'gap';
-  readonly topic?: string;
+  readonly topic?: string | undefined;
   readonly from: string;
   readonly to: string;
   /** How many messages, where that is known. */

@@ -2,10 +2,8 @@
 
 /** True if the filter, in its segments, matches the topic in its own. */
 export function matches(filter: readonly string[], topic: readonly string[]): boolean {
-  const last = filter.length - 1;
-  const isRest = filter[last] === '>';
   return (
-    (isRest ? topic.length > last : topic.length === filter.length) &&
-    filter.every((part, at) => part === '*' || part === topic[at] || (isRest && at === last))
+    (filter.length === topic.length || filter.at(-1) === '>') &&
+    filter.every((part, at) => at < topic.length && (part === topic[at] || part === '*' || part === '>'))
   );
 }

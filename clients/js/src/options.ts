@@ -31,12 +31,26 @@ export interface PublishOptions {
   idempotencyKey?: string | false | undefined;
 }
 
+/** Which part of a history is read. */
+export interface HistoryOptions {
+  /** A cursor: the oldest above it, and not the newest. */
+  after?: string | undefined;
+  /** At most so many. */
+  limit?: number | undefined;
+}
+
 /** A `publish`; bytes are written as base64 unless the encoding has bytes. */
-export function publishFrame(id: number, topic: string, data: unknown, options: PublishOptions, isBinary: boolean): unknown[] {
-  const { idempotencyKey, type, headers, ttlS: ttl_s } = options;
+export function publishFrame(
+  id: number,
+  topic: string,
+  data: unknown,
+  key: string | false,
+  { type, headers, ttlS: ttl_s }: PublishOptions,
+  isBinary: boolean,
+): unknown[] {
   const isBase64 = data instanceof Uint8Array && !isBinary;
   const encoding = isBase64 ? 'base64' : undefined;
-  const frame = request('publish', id, topic, { idempotency_key: idempotencyKey || undefined, type, encoding, headers, ttl_s });
+  const frame = request('publish', id, topic, { idempotency_key: key || undefined, type, encoding, headers, ttl_s });
   frame.splice(3, 0, isBase64 ? toBase64(data) : (data ?? null));
   return frame;
 }

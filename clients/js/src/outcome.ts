@@ -22,13 +22,19 @@ export interface History<T = unknown> {
   readonly more: boolean;
 }
 
+/** What an answer says; which of it is there depends on the request. */
+export interface OkBody {
+  readonly cursor?: string;
+  readonly position?: string;
+  readonly frames?: readonly (Message | Gap)[];
+  readonly [other: string]: unknown;
+}
+
 /**
  * What went wrong: `code` is a stable word of the broker's, or one of the client's own: `closed`, `unclear` (it may
  * have been published or not), `bad_url`.
  */
 export class FanfareError extends Error {
-  override readonly name = 'FanfareError';
-
   constructor(
     readonly code: string,
     reason: string,
@@ -38,5 +44,6 @@ export class FanfareError extends Error {
     readonly closeCode?: number,
   ) {
     super(`${reason} (${closeCode ?? code})`);
+    this.name = 'FanfareError';
   }
 }

@@ -4,7 +4,8 @@
  */
 
 import { comesBack } from './code.js';
-import { readFrame, type Frame, type Refusal, type Welcome } from './frame.js';
+import { isCursor, isPosition } from './cursor.js';
+import { entries, isArray, isCloseCode, isCount, isMap, isText, may, need, readEvent, readRefusal } from './frame.js';
 import type { SubscribeOptions } from './options.js';
 import { FanfareError } from './outcome.js';
 import { createBackoff } from './session/backoff.js';
@@ -22,6 +23,9 @@ const CONNECT_MS = 20_000;
 /** After waking up: how much later than it should a heartbeat may come, and the bound of a wait. */
 const WAKE_MS = 5_000;
 
+/** How much is shown of a frame that can't be read. */
+const SHOWN_MAX = 99;
+
 /** What happens to a session. */
 export type Input =
   | { kind: 'begin' }
@@ -29,7 +33,7 @@ export type Input =
   | { kind: 'opened' }
   /** The connection is gone, or could not be made; 1006 if it said no code. */
   | { kind: 'closed'; code: number; reason: string }
-  /** A frame of the broker, decoded; `undefined` if it could not be. */
+  /** A frame of the broker, decoded, or what could not be. */
   | { kind: 'frame'; frame: unknown }
   /** Something came that is no frame. */
   | { kind: 'heard' }
@@ -63,76 +67,75 @@ export interface Session {
   status(): Status;
   /** Where a filter stands: what to give as `after` to go on. */
   cursor(filter: string): string | undefined;
-  /** True if the filter is followed. */
-  follows(filter: string): boolean;
   /** An id for a request. */
   takeId(): number;
 }
 
-type Handlers<T, K extends keyof T> = { [V in T[K] & string]: (nowMs: number, what: Extract<T, Record<K, V>>) => void };
+type InputHandlers = { [K in Input['kind']]: (nowMs: number, input: Extract<Input, { kind: K }>) => void };
+/** What is done about a frame, which begins with its op. */
+type FrameHandler = (nowMs: number, frame: any[]) => void;
 
 /** A session that has not begun; `chance` gives numbers from 0 to below 1. */
 export function createSession(chance: () => number): Session {
   let status: Status = { kind: 'connecting' };
+  /** When the connection was opened, or asked for. */
   let sinceMs = 0;
-  /** When nothing heard means that the connection is dead. */
-  let deadMs = Infinity;
-  let goodbye: (Frame & { op: 'goodbye' }) | undefined;
+  /** When it is time to connect, or nothing heard means that the connection is dead. */
+  let dueMs = Infinity;
+  let goodbye: { code: number; reason: string; afterMs: number | undefined } | undefined;
   /** The wait is the broker's wish. */
   let isTold = false;
-  let welcome: Welcome | undefined;
+  let isWelcome = false;
+  let frameBytes: number | undefined;
   let resume: string | undefined;
   let heartbeatMs = HEARTBEAT_MS;
   let token: string | undefined;
   /** When the next token is to be fetched. */
   let refreshMs = Infinity;
-  let connectId: number | undefined;
-  let tokenId: number | undefined;
+  let connectId = 0;
+  let tokenId = 0;
   let wasRefused = false;
   const backoff = createBackoff();
   const outbox = createOutbox();
   const followers = createFollowers(outbox);
   const requests = createRequests(outbox);
 
-  const isClosed = () => status.kind === 'closed';
   const isUp = () => outbox.isOpen || status.kind === 'connecting';
 
   const heard = (nowMs: number) => {
-    if (outbox.isOpen) deadMs = nowMs + 2 * heartbeatMs;
+    if (outbox.isOpen) dueMs = nowMs + 2 * heartbeatMs;
   };
 
   const connect = (nowMs: number) => {
     status = { kind: 'connecting' };
     goodbye = undefined;
-    deadMs = nowMs + CONNECT_MS;
+    sinceMs = nowMs;
+    dueMs = nowMs + CONNECT_MS;
     outbox.say({ kind: 'connect' });
   };
 
-  const tellEnd = () => {
-    const { code, reason } = status as Status & { kind: 'closed' };
-    const error = new FanfareError('closed', `the client is closed: ${reason}`, undefined, code);
-    followers.end(error);
-    requests.end(error);
+  const end = (code: number, reason: string) => {
+    if (status.kind !== 'closed') status = { kind: 'closed', code, reason };
+    dueMs = Infinity;
+    outbox.isOpen = isWelcome = false;
   };
 
-  const end = (code: number, reason: string) => {
-    if (isClosed()) return;
-    status = { kind: 'closed', code, reason };
-    outbox.isOpen = false;
-    welcome = undefined;
-    tellEnd();
+  /** Closes the connection with a code and ends for another. */
+  const giveUp = (closeCode: number, code: number, reason: string) => {
+    if (isUp()) outbox.say({ kind: 'drop', code: closeCode });
+    end(code, reason);
   };
 
   const closed = (nowMs: number, code: number, reason: string) => {
     if (!isUp()) return;
-    const afterMs = goodbye?.reconnect_after_ms;
+    const afterMs = goodbye?.afterMs;
     isTold = afterMs !== undefined;
     if (goodbye) ({ code, reason } = goodbye);
     if (!isTold && !comesBack(code)) return end(code, reason);
-    const waitMs = backoff(outbox.isOpen ? nowMs - sinceMs : 0, chance());
-    outbox.isOpen = false;
-    welcome = undefined;
-    status = { kind: 'waiting', untilMs: nowMs + (afterMs ?? waitMs), reason };
+    const waitMs = backoff(nowMs - sinceMs, chance());
+    outbox.isOpen = isWelcome = false;
+    dueMs = nowMs + (afterMs ?? waitMs);
+    status = { kind: 'waiting', untilMs: dueMs, reason };
     followers.cut();
     requests.cut();
   };
@@ -144,14 +147,13 @@ export function createSession(chance: () => number): Session {
   };
 
   const send = (nowMs: number) => {
-    if (welcome) requests.send(nowMs, welcome.limits?.frame_bytes);
+    if (isWelcome) requests.send(nowMs, frameBytes);
   };
 
   const tick = (nowMs: number) => {
-    if (status.kind === 'waiting') {
-      if (nowMs >= status.untilMs) connect(nowMs);
-    } else if (isUp() && nowMs >= deadMs) {
-      drop(nowMs, outbox.isOpen ? 'nothing was heard in time' : 'no connection was made in time');
+    if (nowMs >= dueMs) {
+      if (isUp()) drop(nowMs, `${outbox.isOpen ? 'nothing heard' : 'no connection'} in time`);
+      else connect(nowMs);
     }
     if (outbox.isOpen && nowMs >= refreshMs) {
       refreshMs = nowMs + refreshAfterMs(0);
@@ -160,53 +162,61 @@ export function createSession(chance: () => number): Session {
     followers.tick(nowMs);
   };
 
-  const refused = (nowMs: number, id: number | undefined, filter: string | undefined, refusal: Refusal) => {
-    const error = new FanfareError(refusal.code, refusal.reason, refusal.retry_after_ms);
+  const refused = (nowMs: number, error: FanfareError, id = -1, filter?: string) => {
     // A broker that knows no identities needs no tokens.
     const isNeeded = error.code !== 'unsupported';
-    if (id && id === connectId) {
+    if (id === connectId) {
       // A token that does not hold is replaced by a fresh one, once.
       const mayHelp = error.retryAfterMs !== undefined || (error.code === 'unauthorized' && !wasRefused);
       wasRefused = true;
       if (isNeeded && mayHelp) drop(nowMs, error.message);
-      else if (isNeeded) {
-        outbox.say({ kind: 'drop', code: 1000 });
-        end(1008, error.message);
-      }
-    } else if (id && id === tokenId) {
+      else if (isNeeded) giveUp(1000, 1008, error.message);
+    } else if (id === tokenId) {
       if (!isNeeded) refreshMs = Infinity;
-    } else if (!id || !requests.answer(id, error)) followers.refused(nowMs, id, filter, error);
-    send(nowMs);
+    } else if (!requests.answer(id, error)) followers.refused(nowMs, error, id, filter);
   };
 
-  const frames: Handlers<Frame, 'op'> = {
-    event: (_, { event }) => followers.happened(event),
-    replay: (_, { filter, event }) => followers.replayed(filter, event),
-    live: (_, { filter, cursor }) => followers.live(filter, cursor),
-    ping(_, { cursor }) {
+  const event: FrameHandler = (_, frame) => followers.happened(readEvent(frame)!);
+  const presence: FrameHandler = (_, [kind, topic, extra]) =>
+    followers.happened({ ...entries(extra), kind, topic: need(topic, isText) });
+
+  const frames: Record<string, FrameHandler> = {
+    message: event,
+    gap: event,
+    join: presence,
+    leave: presence,
+    replay(_, [, filter, frame]) {
+      const event = readEvent(frame);
+      if (event) followers.replayed(need(filter, isText), event);
+    },
+    live: (_, [, filter, cursor]) => followers.live(may(filter, isText), need(cursor, isCursor)),
+    ping(_, [, cursor]) {
       outbox.say({ kind: 'send', frame: ['pong'] });
-      followers.pinged(cursor);
+      followers.pinged(need(cursor, isCursor));
     },
-    ok(nowMs, { id, body }) {
-      if (!requests.answer(id, body)) followers.granted(id, body.cursor);
-      send(nowMs);
+    ok(_, [, id, extra]) {
+      const body = entries(extra, { cursor: isCursor, position: isPosition, frames: isArray });
+      body.frames &&= body.frames.flatMap((frame: unknown) => readEvent(frame) ?? []);
+      if (!requests.answer(need(id, isCount), body)) followers.granted(id, body.cursor);
     },
-    error: (nowMs, frame) => refused(nowMs, frame.id, undefined, frame),
-    unsubscribed: (nowMs, frame) => refused(nowMs, undefined, frame.filter, frame),
-    welcome(nowMs, frame) {
-      welcome = frame.welcome;
-      resume = welcome.resume;
-      heartbeatMs = welcome.heartbeat_ms || heartbeatMs;
-      if (frame.id) wasRefused = false;
+    error: (nowMs, frame) => refused(nowMs, readRefusal(frame), may(frame[1], isCount)),
+    unsubscribed: (nowMs, frame) => refused(nowMs, readRefusal(frame), undefined, need(frame[1], isText)),
+    welcome(nowMs, [, id, extra]) {
+      const { limits, heartbeat_ms, resume: told } = entries(extra, { heartbeat_ms: isCount, limits: isMap });
+      isWelcome = true;
+      resume = told;
+      frameBytes = limits?.frame_bytes;
+      heartbeatMs = heartbeat_ms || heartbeatMs;
+      if (may(id, isCount)) wasRefused = false;
       heard(nowMs);
-      send(nowMs);
     },
-    goodbye(_, frame) {
-      goodbye = frame;
+    goodbye(_, [, code, reason, extra]) {
+      const { reconnect_after_ms: afterMs } = entries(extra, { reconnect_after_ms: isCount });
+      goodbye = { code: need(code, isCloseCode), reason: `${reason ?? ''}`, afterMs };
     },
   };
 
-  const inputs: Handlers<Input, 'kind'> = {
+  const inputs: InputHandlers = {
     begin: connect,
     tick,
     heard,
@@ -217,7 +227,7 @@ export function createSession(chance: () => number): Session {
       outbox.isOpen = true;
       sinceMs = nowMs;
       heard(nowMs);
-      connectId = token || resume ? outbox.ask('connect', undefined, { token, resume }) : undefined;
+      connectId = token || resume ? outbox.ask('connect', undefined, { token, resume }) : 0;
       followers.opened();
     },
     closed: (nowMs, { code, reason }) => closed(nowMs, code, reason),
@@ -225,14 +235,14 @@ export function createSession(chance: () => number): Session {
     frame(nowMs, input) {
       if (!outbox.isOpen) return;
       heard(nowMs);
-      let frame: Frame | undefined;
       try {
-        frame = readFrame(input.frame);
-      } catch (error) {
-        outbox.say({ kind: 'drop', code: 1002 });
-        return end(1002, `the broker's frame is unreadable: ${(error as Error).message}`);
+        const frame = need(input.frame, isArray);
+        const op = need(frame[0], isText);
+        if (Object.hasOwn(frames, op)) frames[op]!(nowMs, frame);
+        send(nowMs);
+      } catch {
+        giveUp(1002, 1002, `the broker's frame is unreadable: ${`${JSON.stringify(input.frame)}`.slice(0, SHOWN_MAX)}`);
       }
-      if (frame) frames[frame.op](nowMs, frame as never);
     },
     token(nowMs, input) {
       refreshMs = nowMs + refreshAfterMs(input.lifetimeMs ?? 0);
@@ -242,44 +252,36 @@ export function createSession(chance: () => number): Session {
     /** A link that lives is heard of within a heartbeat; a wait that is not the broker's wish becomes short. */
     wake(nowMs) {
       tick(nowMs);
-      if (outbox.isOpen) deadMs = Math.min(deadMs, Math.max(deadMs - heartbeatMs, nowMs) + WAKE_MS);
+      if (outbox.isOpen) dueMs = Math.min(dueMs, Math.max(dueMs - heartbeatMs, nowMs) + WAKE_MS);
       if (status.kind !== 'waiting' || isTold) return;
-      status = { ...status, untilMs: Math.min(status.untilMs, nowMs + Math.floor(WAKE_MS * chance())) };
+      dueMs = Math.min(dueMs, nowMs + Math.floor(WAKE_MS * chance()));
+      status = { ...status, untilMs: dueMs };
     },
-    subscribe(_, { filter, options }) {
-      followers.subscribe(filter, options);
-      if (isClosed()) tellEnd();
-    },
+    subscribe: (_, { filter, options }) => followers.subscribe(filter, options),
     unsubscribe: (_, { filter }) => followers.unsubscribe(filter),
     hold: (_, { filter }) => followers.hold(filter),
     release: (_, { filter }) => followers.release(filter),
     request(nowMs, asked) {
       requests.insert(asked);
-      if (isClosed()) tellEnd();
       send(nowMs);
     },
-    close() {
-      if (isUp()) outbox.say({ kind: 'drop', code: 1000 });
-      end(1000, 'closed by this side');
-    },
+    close: () => giveUp(1000, 1000, 'closed by this side'),
   };
 
   return {
     handle(nowMs, input) {
       inputs[input.kind](nowMs, input as never);
+      if (status.kind === 'closed') {
+        const error = new FanfareError('closed', `the client is closed: ${status.reason}`, undefined, status.code);
+        followers.end(error);
+        requests.end(error);
+      }
       return outbox.take();
     },
     pollTimeout: () =>
-      isClosed()
-        ? Infinity
-        : Math.min(
-            status.kind === 'waiting' ? status.untilMs : deadMs,
-            followers.timeoutMs(),
-            outbox.isOpen ? refreshMs : Infinity,
-          ),
+      Math.min(dueMs, followers.timeoutMs(), outbox.isOpen ? refreshMs : Infinity),
     status: () => status,
     cursor: (filter) => followers.find(filter)?.cursor,
-    follows: (filter) => !!followers.find(filter),
     takeId: outbox.takeId,
   };
 }

@@ -6,14 +6,14 @@
 import { Calls, problem, refusal, type Fetch, type Problem } from './sse/calls.js';
 import { EventReader, type ServerEvent } from './sse/events.js';
 import { merge, Stream } from './sse/stream.js';
-import type { Dial, Listener, Wire } from './wire.js';
+import type { Dial, Wire } from './wire.js';
 
 /** The most streams at once: with HTTP/1.1 a browser has six connections to a host. */
 const STREAMS_MAX = 4;
 
 /** Dials the broker at a base URL such as `http://127.0.0.1:8900`. */
-export function sse(base: string, fetch: Fetch): Dial {
-  return (listener) => new Streams(base, fetch, listener);
+export function sse(base: string, fetch: Fetch = (url, init) => globalThis.fetch(url, init)): Dial {
+  return (tell) => new Streams(base, fetch, tell);
 }
 
 class Streams implements Wire {
@@ -31,7 +31,7 @@ class Streams implements Wire {
   constructor(
     readonly base: string,
     readonly fetch: Fetch,
-    readonly listener: Listener,
+    readonly tell: Parameters<Dial>[0],
   ) {
     this.#calls = new Calls(
       (path, init) => this.#call(path, init),
@@ -73,7 +73,7 @@ class Streams implements Wire {
     await response.text();
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     if (this.#isClosed) return;
-    this.listener.opened();
+    this.tell({ kind: 'opened' });
     this.#tell(['welcome', null]);
   }
 
@@ -106,7 +106,7 @@ class Streams implements Wire {
       const { done, value } = await reader.read();
       if (stream.abort.signal.aborted) return;
       if (done) throw new Error('the stream ended');
-      this.listener.heard();
+      this.tell({ kind: 'heard' });
       for (const event of events.read(decoder.decode(value, { stream: true }))) {
         this.#event(stream, event);
         if (stream.abort.signal.aborted) return;
@@ -121,7 +121,7 @@ class Streams implements Wire {
       followed.id = undefined;
     }
     const frame = data === undefined ? undefined : parsed(data);
-    if (data !== undefined && !Array.isArray(frame)) return this.listener.frame(undefined);
+    if (data !== undefined && !Array.isArray(frame)) return this.tell({ kind: 'frame', frame: data });
     if (Array.isArray(frame) && frame[0] !== 'live') {
       for (const filter of stream.heirs(frame)) this.#tell(['replay', filter, frame]);
       return;
@@ -180,13 +180,13 @@ class Streams implements Wire {
   }
 
   #tell(frame: unknown[]): void {
-    if (!this.#isClosed) this.listener.frame(frame);
+    if (!this.#isClosed) this.tell({ kind: 'frame', frame });
   }
 
   #fail(error: unknown): void {
     if (this.#isClosed) return;
     this.close();
-    this.listener.closed(1006, String((error as Error)?.message ?? error));
+    this.tell({ kind: 'closed', code: 1006, reason: String((error as Error)?.message ?? error) });
   }
 }
 

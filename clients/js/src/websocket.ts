@@ -20,23 +20,23 @@ export type SocketClass = new (url: string, protocols: string[]) => Socket;
 
 /** Dials the broker at a base URL such as `http://127.0.0.1:8900`. */
 export function websocket(base: string, codec: Codec, Socket: SocketClass): Dial {
-  return (listener) => {
+  return (tell) => {
     const socket = new Socket(`${base.replace(/^http/, 'ws')}/v1/ws`, [codec.subprotocol]);
     const hush = () => (socket.onopen = socket.onmessage = socket.onclose = null);
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => listener.opened();
+    socket.onopen = () => tell({ kind: 'opened' });
     socket.onmessage = ({ data }: { data: string | ArrayBuffer }) => {
-      let frame: unknown;
+      let frame: unknown = `${data}`;
       try {
         frame = codec.decode(data);
       } catch {
         // That it is none is for the session to judge.
       }
-      listener.frame(frame);
+      tell({ kind: 'frame', frame });
     };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       hush();
-      listener.closed(code, reason || `the connection was closed (${code})`);
+      tell({ kind: 'closed', code, reason: reason || `the connection was closed (${code})` });
     };
     // What it was, the close that follows tells.
     socket.onerror = () => {};

@@ -1,5 +1,7 @@
 /** What a session's frames travel over. */
 
+import type { Input } from './session.js';
+
 /** A connection, standing or being made. */
 export interface Wire {
   /** Sends a frame; only once `opened` was told. */
@@ -8,16 +10,8 @@ export interface Wire {
   close(code?: number): void;
 }
 
-/** Who is told what happens on a connection. */
-export interface Listener {
-  opened(): void;
-  /** A frame came, decoded; `undefined` if it could not be. */
-  frame(frame: unknown): void;
-  /** A sign of life came that is no frame. */
-  heard(): void;
-  /** It is over, or could not be made. */
-  closed(code: number, reason: string): void;
-}
+/** What is told of a connection. */
+export type WireInput = Extract<Input, { kind: 'opened' | 'frame' | 'heard' | 'closed' }>;
 
 /** Begins to make a connection. */
-export type Dial = (listener: Listener) => Wire;
+export type Dial = (tell: (input: WireInput) => void) => Wire | Promise<Wire>;

@@ -1,11 +1,10 @@
 /** What carries out what the session says, and tells it what happens. */
 
-import type { OkBody } from '../frame.js';
-import { FanfareError } from '../outcome.js';
+import { FanfareError, type OkBody } from '../outcome.js';
 import { createSession, type Input, type Output, type Session, type Status } from '../session.js';
 import { lifetimeMs } from '../session/tokens.js';
 import type { Dial, Wire } from '../wire.js';
-import type { Subscription } from './subscription.js';
+import type { Follower } from './subscription.js';
 import type { Surroundings } from './surroundings.js';
 
 /** After so many connections of one kind in vain the next kind is tried. */
@@ -16,7 +15,7 @@ type Settle = (result: OkBody | FanfareError) => void;
 /** The session and its surroundings. */
 export interface Driver {
   readonly session: Session;
-  readonly subscriptions: Map<string, Subscription<any>>;
+  readonly followers: Map<string, Follower>;
   /** Tells the session, and does all that it says. */
   tell(input: Input): void;
   /** Makes a request of a frame with its length; the answer comes later. */
@@ -31,7 +30,7 @@ export function createDriver(
   changed: (status: Status) => void,
 ): Driver {
   const session = createSession(around.chance);
-  const subscriptions = new Map<string, Subscription<any>>();
+  const followers = new Map<string, Follower>();
   const answers = new Map<number, Settle>();
   const outputs: Output[] = [];
   let isBusy = false;
@@ -48,7 +47,7 @@ export function createDriver(
     const status = session.status();
     if (!isBusy) {
       isBusy = true;
-      for (let output; (output = outputs.shift()); ) carryOut(output);
+      for (let output; (output = outputs.shift()); ) doers[output.kind](output as never);
       isBusy = false;
       setTimer();
     }
@@ -56,73 +55,52 @@ export function createDriver(
   };
 
   /** Tells the session only what is of the newest connection. */
-  const teller = () => {
-    const mine = generation;
-    return (input: Input) => void (mine === generation && tell(input));
+  const tellOf = (mine: number, input: Input) => void (mine === generation && tell(input));
+
+  const doers: { [K in Output['kind']]: (output: Extract<Output, { kind: K }>) => void } = {
+    connect: () => void open(++generation),
+    refresh: () => void refresh(generation),
+    send: ({ frame }) => wire?.send(frame),
+    event({ filter, event, cursor }) {
+      if (followers.get(filter)?.bring(event, cursor)) tell({ kind: 'hold', filter });
+    },
+    moved: ({ filter, cursor }) => followers.get(filter)?.moved(cursor),
+    ended({ filter, error }) {
+      const follower = followers.get(filter);
+      followers.delete(filter);
+      follower?.end(error.closeCode === 1000 ? undefined : error);
+    },
+    answered({ id, result }) {
+      answers.get(id)?.(result);
+      answers.delete(id);
+    },
+    drop({ code }) {
+      generation++;
+      wire?.close(code);
+      wire = undefined;
+    },
   };
 
-  const carryOut = (output: Output) => {
-    switch (output.kind) {
-      case 'connect':
-        generation++;
-        void open(teller());
-        break;
-      case 'refresh':
-        void refresh(teller());
-        break;
-      case 'send':
-        wire?.send(output.frame);
-        break;
-      case 'event':
-        if (subscriptions.get(output.filter)?.brought(output.event, output.cursor)) tell({ kind: 'hold', filter: output.filter });
-        break;
-      case 'moved':
-        subscriptions.get(output.filter)?.moved(output.cursor);
-        break;
-      case 'ended': {
-        const { filter, error } = output;
-        const subscription = subscriptions.get(filter);
-        subscriptions.delete(filter);
-        subscription?.ended(error.closeCode === 1000 ? undefined : error);
-        break;
-      }
-      case 'answered': {
-        answers.get(output.id)?.(output.result);
-        answers.delete(output.id);
-        break;
-      }
-      case 'drop':
-        generation++;
-        wire?.close(output.code);
-        wire = undefined;
-    }
-  };
-
-  const takeToken = async (tell: (input: Input) => void) => {
+  const takeToken = async (mine: number) => {
     const token = await fetchToken!();
-    tell({ kind: 'token', token, lifetimeMs: lifetimeMs(token, around.date()) });
+    tellOf(mine, { kind: 'token', token, lifetimeMs: lifetimeMs(token, around.date()) });
   };
 
-  const refresh = (tell: (input: Input) => void) => takeToken(tell).catch(() => tell({ kind: 'token' }));
+  const refresh = (mine: number) => takeToken(mine).catch(() => tellOf(mine, { kind: 'token' }));
 
-  const open = async (tell: (input: Input) => void) => {
-    const mine = generation;
-    const closed = (code: number, reason: string) => tell({ kind: 'closed', code, reason });
+  const open = async (mine: number) => {
     try {
-      if (fetchToken) await takeToken(tell);
+      if (fetchToken) await takeToken(mine);
       if (mine !== generation) return;
       if (vain++ >= VAIN_MAX) [kind, vain] = [kind + 1, 1];
-      wire = dials[kind % dials.length]!({
-        opened: () => tell({ kind: 'opened' }),
-        frame(frame) {
-          vain = 0;
-          tell({ kind: 'frame', frame });
-        },
-        heard: () => tell({ kind: 'heard' }),
-        closed,
+      const made = await dials[kind % dials.length]!((input) => {
+        if (input.kind === 'frame') vain = 0;
+        tellOf(mine, input);
       });
+      if (mine === generation) wire = made;
+      else made.close();
     } catch (error) {
-      closed(1006, String(error));
+      tellOf(mine, { kind: 'closed', code: 1006, reason: `${error}` });
     }
   };
 
@@ -146,7 +124,7 @@ export function createDriver(
 
   return {
     session,
-    subscriptions,
+    followers,
     tell,
     request: (id, frame, bytes, isRepeatable) =>
       new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@
 
 import type { Event, Gap, Live, Message, Presence } from '../event.js';
 import type { FanfareError } from '../outcome.js';
-import { Queue } from './queue.js';
+import { createQueue } from './queue.js';
 
 /** Functions that are told at once what a subscription brings. */
 export interface Callbacks<T = unknown> {
@@ -15,86 +15,86 @@ export interface Callbacks<T = unknown> {
   end?(error?: FanfareError): void;
 }
 
-/** How a subscription reaches its client. */
-export interface Follower {
-  leave(): void;
-  release(): void;
-}
-
 /**
  * One filter that a client follows, as an async iterable of events. It ends when this side wants it and throws when
  * the broker ends it or the client is closed for good.
  */
-export class Subscription<T = unknown> implements AsyncIterableIterator<Event<T>> {
-  readonly #queue: Queue;
-  #isEnded = false;
-
-  /** Made by `Client.subscribe`. */
-  constructor(
-    readonly filter: string,
-    after: string | undefined,
-    eventsMax: number,
-    readonly follower: Follower,
-    readonly callbacks: Callbacks<T> | undefined,
-  ) {
-    this.#queue = new Queue(after, eventsMax, () => follower.release());
-  }
-
+export interface Subscription<T = unknown> extends AsyncIterableIterator<Event<T>> {
+  readonly filter: string;
   /** Where the events that were taken end: what to give as `after` to go on from here. */
-  get cursor(): string | undefined {
-    return this.#queue.cursor;
-  }
+  readonly cursor: string | undefined;
+  /** Follows it no more: nothing comes after that, but what waits to be taken. */
+  unsubscribe(): void;
+}
 
-  /** The next event; `done` after the last. */
-  next(): Promise<IteratorResult<Event<T>>> {
-    return this.#queue.next() as Promise<IteratorResult<Event<T>>>;
-  }
+/** The client's end of a subscription. */
+export interface Follower {
+  readonly subscription: Subscription<any>;
+  /** True if there is no room for another event. */
+  bring(event: Event, cursor: string | undefined): boolean;
+  moved(cursor: string | undefined): void;
+  end(error?: FanfareError): void;
+}
 
-  /** What `break` out of a loop calls. */
-  async return(): Promise<IteratorResult<Event<T>>> {
-    this.unsubscribe();
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  /** Follows it no more: nothing comes after that. */
-  unsubscribe(): void {
-    if (!this.#isEnded) this.follower.leave();
-    this.ended();
-  }
-
-  /** @internal True if there is no room for another. */
-  brought(event: Event, cursor: string | undefined): boolean {
-    if (!this.callbacks) return this.#queue.push(event, cursor);
-    this.moved(cursor);
-    this.#call(event.kind, event);
-    return false;
-  }
-
-  /** @internal */
-  moved(cursor: string | undefined): void {
-    this.#queue.moved(cursor);
-  }
-
-  /** @internal */
-  ended(error?: FanfareError): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    this.#queue.end(error);
-    this.#call('end', error);
-  }
+/** A subscription to a filter: `leave` unsubscribes it, `release` takes it up again once there is room. */
+export function createFollower(
+  filter: string,
+  after: string | undefined,
+  eventsMax: number,
+  callbacks: Callbacks<any> | undefined,
+  leave: () => void,
+  release: () => void,
+): Follower {
+  const queue = createQueue(after, eventsMax, release);
+  let isEnded = false;
 
   /** What a callback throws is its owner's, told where uncaught errors are told. */
-  #call(name: keyof Callbacks, what: unknown): void {
+  const call = (name: keyof Callbacks, what: unknown) => {
     try {
-      this.callbacks?.[name]?.(what as never);
+      callbacks?.[name]?.(what as never);
     } catch (error) {
       queueMicrotask(() => {
         throw error;
       });
     }
-  }
+  };
+
+  const end = (error?: FanfareError) => {
+    if (isEnded) return;
+    isEnded = true;
+    queue.end(error);
+    call('end', error);
+  };
+
+  const unsubscribe = () => {
+    if (!isEnded) leave();
+    end();
+  };
+
+  return {
+    subscription: {
+      filter,
+      unsubscribe,
+      get cursor() {
+        return queue.cursor();
+      },
+      next: queue.next as Subscription['next'],
+      /** What `break` out of a loop calls. */
+      async return() {
+        unsubscribe();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    },
+    bring(event, cursor) {
+      if (!callbacks) return queue.push(event, cursor);
+      queue.moved(cursor);
+      call(event.kind, event);
+      return false;
+    },
+    moved: queue.moved,
+    end,
+  };
 }

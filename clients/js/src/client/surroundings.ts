@@ -41,9 +41,7 @@ export function surroundings(): Surroundings {
     },
     onWake(callback) {
       const abort = new AbortController();
-      for (const place of [globalThis, globalThis.document]) {
-        for (const sign of SIGNS) place?.addEventListener?.(sign, callback, { signal: abort.signal });
-      }
+      for (const sign of SIGNS) globalThis.addEventListener?.(sign, callback, { signal: abort.signal });
       return () => abort.abort();
     },
   };

@@ -1,8 +1,7 @@
 /** What a session says to do, and what it is written into. */
 
 import type { Event } from '../event.js';
-import type { OkBody } from '../frame.js';
-import type { FanfareError } from '../outcome.js';
+import type { FanfareError, OkBody } from '../outcome.js';
 
 /** What the owner of a session has to do. */
 export type Output =
@@ -15,7 +14,7 @@ export type Output =
   /** Hand an event to whoever follows the filter, which stands at `cursor` after it. */
   | { kind: 'event'; filter: string; event: Event; cursor: string | undefined }
   /** Tell whoever follows the filter that it stands elsewhere although nothing came. */
-  | { kind: 'moved'; filter: string; cursor: string | undefined }
+  | { kind: 'moved'; filter: string; cursor: string }
   /** Tell whoever follows the filter that nothing follows, and why. */
   | { kind: 'ended'; filter: string; error: FanfareError }
   /** Tell whoever made the request. */
@@ -37,8 +36,8 @@ export interface Outbox {
 
 /** A frame of the client, without a trailing map that would say nothing. What is undefined in it is not written. */
 export function request(op: string, id: number, field?: unknown, options: object = {}): unknown[] {
-  const isTold = Object.values(options).some((value) => value !== undefined);
-  return [op, id, ...(field === undefined ? [] : [field]), ...(isTold ? [options] : [])];
+  const told = JSON.stringify(options) === '{}' ? undefined : options;
+  return [op, id, field, told].filter((part) => part !== undefined);
 }
 
 /** An empty one. */

@@ -1,7 +1,6 @@
 /** Requests whose answer somebody awaits: publishes, histories, presences. */
 
-import type { OkBody } from '../frame.js';
-import { FanfareError } from '../outcome.js';
+import { FanfareError, type OkBody } from '../outcome.js';
 import type { Outbox } from './outbox.js';
 
 /** The most requests that wait; another is refused with `limit`. */

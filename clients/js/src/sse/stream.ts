@@ -1,6 +1,6 @@
 /** One stream of server-sent events: the filters on it, and how several become one. */
 
-import { parsePosition } from '../cursor.js';
+import { isPosition } from '../cursor.js';
 import { matches } from '../matching.js';
 
 /** The most characters of the filters of one stream: a URL has to fit a request's head. */
@@ -49,27 +49,30 @@ export class Stream {
       return [...this.filters.keys()];
     }
     const segments = topic.split('.');
-    const place = typeof to === 'string' && parsePosition(to) ? to : position;
+    const place = typeof to === 'string' && isPosition(to) ? to : position;
     const isAbove = (floor?: string) => !floor || !isAtOrBelow(String(place), floor);
     return entries.filter(([f, { floor }]) => matches(f.split('.'), segments) && isAbove(floor)).map(([f]) => f);
   }
 }
 
+/** The epoch and the seq of a position. */
+function read(position: string): { epoch: string; seq: number } {
+  const [epoch, seq] = position.split(':');
+  return { epoch: epoch!, seq: Number(seq) };
+}
+
 function isAtOrBelow(position: string, cursor: string): boolean {
-  const place = parsePosition(position);
-  const parts = cursor.split(',').map((part) => parsePosition(part));
-  return parts.some((part) => part?.partition === place?.partition && part?.life === place?.life && place!.seq <= part!.seq);
+  const { epoch, seq } = read(position);
+  return cursor.split(',').map(read).some((part) => part.epoch === epoch && seq <= part.seq);
 }
 
 /** The streams as one, from where the lowest stands; `undefined` if their cursors do not compare or it were too long. */
 export function merge(streams: readonly Stream[]): Stream | undefined {
-  const cursors = streams.map((stream) => (stream.cursor ?? '').split(','));
-  const lowest = cursors[0]!.map((first, at) => {
-    const places = cursors.map((parts) => parsePosition(parts[at] ?? ''));
-    const isOne = cursors.every((parts) => parts.length === cursors[0]!.length && parts[at]!.split(':')[0] === first.split(':')[0]);
-    return isOne ? `${first.split(':')[0]}:${Math.min(...places.map((place) => place?.seq ?? NaN))}` : 'none';
-  });
-  if (!lowest.every(parsePosition)) return undefined;
+  const cursors = streams.map((stream) => (stream.cursor ?? '').split(',').map(read));
+  const first = cursors[0]!;
+  const isOne = cursors.every((parts) => parts.map(({ epoch }) => epoch).join() === first.map(({ epoch }) => epoch).join());
+  if (!isOne) return undefined;
+  const lowest = first.map(({ epoch }, at) => `${epoch}:${Math.min(...cursors.map((parts) => parts[at]!.seq))}`);
   const merged = new Stream(lowest.join());
   for (const { cursor, filters } of streams) {
     for (const [filter, { id }] of filters) {
