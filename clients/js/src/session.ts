@@ -88,7 +88,7 @@ export function createSession(chance: () => number): Session {
   let isWelcome = false;
   let frameBytes: number | undefined;
   let resume: string | undefined;
-  let heartbeatMs = HEARTBEAT_MS;
+  let heartbeatMs: number;
   let token: string | undefined;
   /** When the next token is to be fetched. */
   let refreshMs = Infinity;
@@ -191,8 +191,9 @@ export function createSession(chance: () => number): Session {
     },
     live: (_, [, filter, cursor]) => followers.live(may(filter, isText), need(cursor, isCursor)),
     ping(_, [, cursor]) {
+      need(cursor, isCursor);
       outbox.say({ kind: 'send', frame: ['pong'] });
-      followers.pinged(need(cursor, isCursor));
+      followers.pinged(cursor);
     },
     ok(_, [, id, extra]) {
       const body = entries(extra, { cursor: isCursor, position: isPosition, frames: isArray });
@@ -226,6 +227,7 @@ export function createSession(chance: () => number): Session {
       status = { kind: 'connected' };
       outbox.isOpen = true;
       sinceMs = nowMs;
+      heartbeatMs = HEARTBEAT_MS;
       heard(nowMs);
       connectId = token || resume ? outbox.ask('connect', undefined, { token, resume }) : 0;
       followers.opened();

@@ -2,12 +2,10 @@
 
 #[cfg(test)]
 mod it {
-    mod answers;
     mod broker;
     mod chance;
     mod client;
     mod closes;
-    mod cursors;
     mod cuts;
     mod dialogue;
     mod publisher;

@@ -3,14 +3,27 @@
 //! `<` is a frame of the broker, `>` one of the client's, `- ` something else that happens, `= ` something else to do.
 //! Time stands still but for `- wait`.
 
+use std::path::PathBuf;
+
 use fanfare_client::session::{Output, Session};
-use fanfare_client::{Encoding, Event, Filter, Publication, SubscribeOptions, Topic};
+use fanfare_client::{Encoding, Event, Filter, Publication, PublishError, SubscribeOptions, Topic};
 use fanfare_protocol::{Payload, Position};
 
+#[test]
+fn every_dialogue_that_the_clients_share_goes_as_written() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../dialogues");
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let stories: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
+    assert!(!stories.is_empty(), "{} is empty", folder.display());
+    for story in stories {
+        check(&story.display().to_string(), &std::fs::read_to_string(&story).unwrap());
+    }
+}
+
 /// Runs the lines that happen and compares everything that is said with the other lines.
-#[track_caller]
-pub(super) fn check(story: &str) {
-    let lines: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+fn check(name: &str, story: &str) {
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let lines: Vec<&str> = story.lines().map(str::trim).filter(is_said).collect();
     let mut teller = Teller { session: Session::new(Encoding::Json), now_ms: 1_000 };
     let mut told: Vec<String> = Vec::new();
     for line in &lines {
@@ -23,7 +36,7 @@ pub(super) fn check(story: &str) {
             told.push(said(output));
         }
     }
-    assert_eq!(told, lines, "told:\n{}", told.join("\n"));
+    assert_eq!(told, lines, "{name} told:\n{}", told.join("\n"));
 }
 
 struct Teller {
@@ -82,7 +95,7 @@ fn said(output: Output) -> String {
         Output::Event { filter, event } => format!("= {filter} {}", event_said(event)),
         Output::Moved { filter, cursor } => format!("= {filter} stands at {cursor}"),
         Output::Published { id, result: Ok(published) } => format!("= {id} published {}", published.position),
-        Output::Published { id, result: Err(error) } => format!("= {id} failed: {error}"),
+        Output::Published { id, result: Err(error) } => format!("= {id} failed: {}", error_said(&error)),
         Output::Close(Some(code)) => format!("= close {}", code.as_u16()),
         Output::Close(None) => "= drop".to_owned(),
     }
@@ -98,6 +111,15 @@ fn event_said(event: Event) -> String {
         },
         Event::Live(cursor) => format!("is live at {cursor}"),
         Event::Unsubscribed { code, reason } => format!("ends: {} {reason}", code.as_str()),
-        Event::Closed { code, reason } => format!("is closed: {code} {reason}"),
+        Event::Closed { code, .. } => format!("is closed: {code}"),
+    }
+}
+
+fn error_said(error: &PublishError) -> &str {
+    match error {
+        PublishError::Refused(refusal) => refusal.code.as_str(),
+        PublishError::Unclear(_) => "unclear",
+        PublishError::Closed { .. } => "closed",
+        PublishError::BadTopic(..) | PublishError::Unreachable(_) => panic!("{error} is no word of a session"),
     }
 }
