@@ -72,8 +72,13 @@ export interface Client {
  * It returns at once and keeps trying until it is closed, or until the broker says to stay away.
  */
 export function connect(url: string, options: Options = {}): Client {
+  return createClient(dials(baseUrl(url), options), options);
+}
+
+/** @internal A client over connections of these kinds. */
+export function createClient(dials: readonly Dial[], options: Options): Client {
   const { codec = json, queueEventsMax = QUEUE_EVENTS_MAX, around = surroundings(), onStatus = () => {} } = options;
-  const { session, followers, tell, request: send } = createDriver(dials(baseUrl(url), options), options.token, around, onStatus);
+  const { session, followers, tell, request: send } = createDriver(dials, options.token, around, onStatus);
 
   const ask = (frame: unknown[], isRepeatable = true): Promise<any> => {
     const encoded = codec.encode(frame);

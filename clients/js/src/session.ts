@@ -181,6 +181,8 @@ export function createSession(chance: () => number): Session {
     followers.happened({ ...entries(extra), kind, topic: need(topic, isText) });
 
   const frames: Record<string, FrameHandler> = {
+    // No op is the name of what every object has.
+    __proto__: null as never,
     message: event,
     gap: event,
     join: presence,
@@ -239,8 +241,7 @@ export function createSession(chance: () => number): Session {
       heard(nowMs);
       try {
         const frame = need(input.frame, isArray);
-        const op = need(frame[0], isText);
-        if (Object.hasOwn(frames, op)) frames[op]!(nowMs, frame);
+        frames[need(frame[0], isText)]?.(nowMs, frame);
         send(nowMs);
       } catch {
         giveUp(1002, 1002, `the broker's frame is unreadable: ${`${JSON.stringify(input.frame)}`.slice(0, SHOWN_MAX)}`);

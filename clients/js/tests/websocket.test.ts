@@ -109,7 +109,10 @@ test('a frame in the wrong encoding ends it, and the error shows the frame', asy
 
 test('closing says 1000', async (t) => {
   const { client, peer } = await story(t);
-  const broker = await peer();
+  const arrives = peer();
+  client.subscribe('a');
+  const broker = await arrives;
+  await broker.next();
   const closed = once(broker.socket, 'close');
   client.close();
   assert.equal((await closed)[0], 1000);

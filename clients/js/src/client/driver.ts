@@ -55,7 +55,7 @@ export function createDriver(
   };
 
   /** Tells the session only what is of the newest connection. */
-  const tellOf = (mine: number, input: Input) => void (mine === generation && tell(input));
+  const tellOf = (mine: number, input: Input) => mine === generation && tell(input);
 
   const doers: { [K in Output['kind']]: (output: Extract<Output, { kind: K }>) => void } = {
     connect: () => void open(++generation),

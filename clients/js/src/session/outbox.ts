@@ -26,7 +26,7 @@ export type Output =
 export interface Outbox {
   /** True while frames can be sent. */
   isOpen: boolean;
-  say(output: Output): void;
+  say(output: Output): unknown;
   /** Sends a request and gives its id. */
   ask(op: string, field?: unknown, options?: object): number;
   takeId(): number;
@@ -46,7 +46,7 @@ export function createOutbox(): Outbox {
   let newestId = 0;
   return {
     isOpen: false,
-    say: (output) => void outputs.push(output),
+    say: (output) => outputs.push(output),
     ask(op, field, options) {
       outputs.push({ kind: 'send', frame: request(op, ++newestId, field, options) });
       return newestId;
