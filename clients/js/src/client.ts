@@ -103,7 +103,10 @@ export function createClient(dials: readonly Dial[], options: Options): Client {
       return follower.subscription;
     },
     async publish(topic, data, { idempotencyKey = keyByChance(), ...options } = {}) {
-      return ask(publishFrame(session.takeId(), topic, data, idempotencyKey, options, codec.isBinary), !!idempotencyKey);
+      return ask(
+        publishFrame(session.takeId(), topic, data, idempotencyKey, options, codec.isBinary),
+        !!idempotencyKey,
+      );
     },
     history: async (topic, options) => ask(request('history', session.takeId(), topic, options)),
     presence: async (topic) => ask(request('presence', session.takeId(), topic)),

@@ -17,7 +17,7 @@ export interface Message<T = unknown> {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Something is missing after `from` up to and including `to`: of the topic, or perhaps of all that the filter matches. */
+/** After `from`, up to and including `to`, something is missing: of the topic, or of anything that the filter matches. */
 export interface Gap {
   readonly kind: 'gap';
   readonly topic?: string | undefined;

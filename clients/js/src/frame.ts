@@ -38,7 +38,8 @@ export function entries(value: unknown, kinds: Record<string, Test> = {}): any {
 export function readEvent(value: unknown): Message | Gap | undefined {
   const [kind, topic, from, to, extra] = need(value, isArray);
   const { encoding, ...rest } = entries(extra);
-  if (kind === 'gap') return { ...rest, kind, topic: may(topic, isText), from: need(from, isPosition), to: need(to, isPosition) };
+  if (kind === 'gap')
+    return { ...rest, kind, topic: may(topic, isText), from: need(from, isPosition), to: need(to, isPosition) };
   if (kind !== 'message') return;
   const data = encoding === 'base64' ? fromBase64(need(to, isText)) : to;
   if (data === undefined) throw new Error('no data');
@@ -47,5 +48,8 @@ export function readEvent(value: unknown): Message | Gap | undefined {
 
 /** Why something was refused: what an `error` and an `unsubscribed` say. */
 export function readRefusal([, , code, reason, extra]: unknown[]): FanfareError {
-  return new FanfareError(...readCode(need(code, isText), `${reason ?? ''}`), entries(extra, { retry_after_ms: isCount }).retry_after_ms);
+  return new FanfareError(
+    ...readCode(need(code, isText), `${reason ?? ''}`),
+    entries(extra, { retry_after_ms: isCount }).retry_after_ms,
+  );
 }

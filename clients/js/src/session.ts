@@ -281,8 +281,7 @@ export function createSession(chance: () => number): Session {
       }
       return outbox.take();
     },
-    pollTimeout: () =>
-      Math.min(dueMs, followers.timeoutMs(), outbox.isOpen ? refreshMs : Infinity),
+    pollTimeout: () => Math.min(dueMs, followers.timeoutMs(), outbox.isOpen ? refreshMs : Infinity),
     status: () => status,
     cursor: (filter) => followers.find(filter)?.cursor,
     takeId: outbox.takeId,

@@ -3,7 +3,7 @@
  * `BroadcastChannel`. When that tab goes another takes over, and every filter goes on from its cursor.
  */
 
-import { createClient, type Client, type Options } from './client.js';
+import { connect, createClient, type Client, type Options } from './client.js';
 import { baseUrl } from './endpoint.js';
 import { lead, type Locks, type Said } from './shared/leader.js';
 import type { Dial } from './wire.js';
@@ -16,9 +16,10 @@ export interface SharedOptions extends Options {
   locks?: Locks | undefined;
 }
 
-/** As `connect`, over one connection for all tabs that say the same URL and name. */
+/** As `connect`, over one connection for all tabs that say the same URL and name; without locks, over its own. */
 export function connectShared(url: string, options: SharedOptions = {}): Client {
-  const { locks = navigator.locks as Locks } = options;
+  const { locks = navigator.locks as Locks | undefined } = options;
+  if (!locks) return connect(url, options);
   const name = `fanfare:${options.name ?? baseUrl(url)}`;
   const tab = crypto.getRandomValues(new Uint32Array(4)).join('-');
   const stop = new AbortController();

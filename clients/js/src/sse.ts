@@ -156,7 +156,8 @@ class Streams implements Wire {
       one.filters.set(filter, followed);
       return one;
     });
-    this.#mayMerge &&= alone.length < 2 || !stream.isLive;
+    // What was answered before was merged: what the broker refuses together stays apart.
+    if (alone.length > 1 && [...stream.filters.values()].some(({ id }) => !id)) this.#mayMerge = false;
     if (alone.length > 1) return this.#replace([stream], alone);
     const [[filter, { id }]] = [...stream.filters] as [[string, { id?: number | undefined }], ...unknown[]];
     this.#replace([stream], []);

@@ -1,41 +1,9 @@
-/** The client over a scripted WebSocket: what its user sees. */
+/** The client over a scripted WebSocket: what its user follows and publishes. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connect, FanfareError, type Client, type Event, type Options, type Status } from '../src/index.js';
-import { settled, TestSurroundings } from './support/around.js';
-import { sockets } from './support/socket.js';
-
-async function begun(options: Options = {}) {
-  const around = new TestSurroundings();
-  const { made, WebSocket } = sockets();
-  const statuses: Status[] = [];
-  const client = connect('http://broker.test:8900/', {
-    WebSocket,
-    around,
-    transports: ['websocket'],
-    onStatus: (status) => statuses.push(status),
-    ...options,
-  });
-  await settled();
-  const socket = () => made.at(-1)!;
-  return { client, around, made, socket, statuses };
-}
-
-const message = (seq: number, data: unknown = seq, topic = 'a') => ['message', topic, `0.k:${seq}`, data];
-
-/** The next events, each in a word or two. */
-async function taken(subscription: AsyncIterator<Event>, count: number): Promise<unknown[]> {
-  const events = [];
-  for (let at = 0; at < count; at++) {
-    const { value } = (await subscription.next()) as { value: Event };
-    events.push(value.kind === 'message' ? value.data : value.kind);
-  }
-  return events;
-}
-
-const rejected = (promise: Promise<unknown>): Promise<FanfareError> =>
-  promise.then(() => assert.fail('it did not fail'), (error: FanfareError) => error);
+import { FanfareError } from '../src/index.js';
+import { begun, message, rejected, taken } from './support/story.js';
 
 test('a filter is followed by iterating what it brings', async () => {
   const { client, socket } = await begun();
@@ -59,15 +27,21 @@ test('a filter is followed by callbacks, and what one throws spoils nothing', as
   const { client, socket } = await begun();
   const told: unknown[] = [];
   const later = t.mock.method(globalThis, 'queueMicrotask', () => {});
-  const subscription = client.subscribe('a', { last: 1 }, {
-    message: ({ data }) => {
-      told.push(data);
-      if (data === 7) throw new Error('mine');
+  const subscription = client.subscribe(
+    'a',
+    { last: 1 },
+    {
+      message: ({ data }) => {
+        told.push(data);
+        if (data === 7) throw new Error('mine');
+      },
+      live: ({ cursor }) => told.push(cursor),
+      end: (error) => told.push(['end', error?.code]),
     },
-    live: ({ cursor }) => told.push(cursor),
-    end: (error) => told.push(['end', error?.code]),
-  });
-  socket().welcome().bring(['ok', 1, { cursor: '0.k:7' }], ['replay', 'a', message(7)], ['live', 'a', '0.k:7'], message(8));
+  );
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:7' }], ['replay', 'a', message(7)], ['live', 'a', '0.k:7'], message(8));
   socket().bring(['unsubscribed', 'a', 'forbidden', 'no more']);
   assert.deepEqual(told, [7, '0.k:7', 8, ['end', 'forbidden']]);
   assert.equal(subscription.cursor, '0.k:8');
@@ -78,12 +52,17 @@ test('a filter is followed by callbacks, and what one throws spoils nothing', as
 test('a loop that is left unsubscribes', async () => {
   const { client, socket } = await begun();
   const subscription = client.subscribe('a');
-  socket().welcome().bring(['ok', 1, { cursor: '0.k:5' }]);
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:5' }]);
   for await (const event of subscription) {
     assert.equal(event.kind, 'live');
     break;
   }
-  assert.deepEqual(socket().taken(), [['subscribe', 1, 'a'], ['unsubscribe', 2, 'a']]);
+  assert.deepEqual(socket().taken(), [
+    ['subscribe', 1, 'a'],
+    ['unsubscribe', 2, 'a'],
+  ]);
   assert.deepEqual(await subscription.next(), { done: true, value: undefined });
 });
 
@@ -96,9 +75,17 @@ test('a filter may be left in every state, and followed again', async () => {
   const asked = client.subscribe('b', { last: 2 });
   asked.unsubscribe();
   asked.unsubscribe();
-  assert.deepEqual(socket().taken(), [['subscribe', 2, 'b', { last: 2 }], ['unsubscribe', 3, 'b']]);
+  assert.deepEqual(socket().taken(), [
+    ['subscribe', 2, 'b', { last: 2 }],
+    ['unsubscribe', 3, 'b'],
+  ]);
   const replaying = client.subscribe('b', { last: 2 });
-  socket().bring(['ok', 2, { cursor: '0.k:5' }], ['ok', 3, {}], ['ok', 4, { cursor: '0.k:5' }], ['replay', 'b', message(4, 4, 'b')]);
+  socket().bring(
+    ['ok', 2, { cursor: '0.k:5' }],
+    ['ok', 3, {}],
+    ['ok', 4, { cursor: '0.k:5' }],
+    ['replay', 'b', message(4, 4, 'b')],
+  );
   assert.deepEqual(await taken(replaying, 1), [4]);
   replaying.unsubscribe();
   const retried = client.subscribe('c');
@@ -136,7 +123,9 @@ test('a slow reader holds up nobody and loses nothing', async () => {
   const slow = client.subscribe('a');
   const fast: unknown[] = [];
   client.subscribe('>', {}, { message: ({ data }) => fast.push(data) });
-  socket().welcome().bring(['ok', 1, { cursor: '0.k:5' }], ['ok', 2, { cursor: '0.k:5' }]);
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:5' }], ['ok', 2, { cursor: '0.k:5' }]);
   socket().taken();
   socket().bring(message(6), message(7), message(8));
   assert.deepEqual(socket().taken(), [['unsubscribe', 3, 'a']]);
@@ -145,9 +134,16 @@ test('a slow reader holds up nobody and loses nothing', async () => {
   assert.deepEqual(socket().taken(), []);
   assert.deepEqual(await taken(slow, 1), [6]);
   assert.deepEqual(socket().taken(), [['subscribe', 4, 'a', { after: '0.k:8' }]]);
-  socket().bring(['ok', 4, { cursor: '0.k:8', resumed: true }], ['replay', 'a', message(9)], ['replay', 'a', message(10)]);
+  socket().bring(
+    ['ok', 4, { cursor: '0.k:8', resumed: true }],
+    ['replay', 'a', message(9)],
+    ['replay', 'a', message(10)],
+  );
   assert.deepEqual(await taken(slow, 2), [7, 8]);
-  assert.deepEqual(socket().taken(), [['unsubscribe', 5, 'a'], ['subscribe', 6, 'a', { after: '0.k:10' }]]);
+  assert.deepEqual(socket().taken(), [
+    ['unsubscribe', 5, 'a'],
+    ['subscribe', 6, 'a', { after: '0.k:10' }],
+  ]);
   socket().bring(['ok', 5, {}], ['ok', 6, { cursor: '0.k:10', resumed: true }], ['live', 'a', '0.k:10']);
   assert.deepEqual(await taken(slow, 3), [9, 10, 'live']);
   assert.deepEqual(fast, [6, 7, 8, 9, 10]);
@@ -157,7 +153,9 @@ test('a subscription’s cursor is that of what was taken, and a ping moves it o
   const { client, socket } = await begun();
   const subscription = client.subscribe('a', { after: '0.k:3' });
   assert.equal(subscription.cursor, '0.k:3');
-  socket().welcome().bring(['ok', 1, { cursor: '0.k:3', resumed: true }], ['live', 'a', '0.k:5'], message(6), ['ping', '0.k:9']);
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:3', resumed: true }], ['live', 'a', '0.k:5'], message(6), ['ping', '0.k:9']);
   assert.equal(subscription.cursor, '0.k:3');
   await taken(subscription, 1);
   assert.equal(subscription.cursor, '0.k:5');
@@ -209,7 +207,11 @@ test('everything that is asked for is asked for again at once after a cut', asyn
   ]);
   socket().bring(['ok', 3, { frames: [message(5), ['later']], cursor: '0.k:5', more: false }]);
   const read = await history;
-  assert.deepEqual(read, { frames: [{ kind: 'message', topic: 'a', position: '0.k:5', data: 5 }], cursor: '0.k:5', more: false });
+  assert.deepEqual(read, {
+    frames: [{ kind: 'message', topic: 'a', position: '0.k:5', data: 5 }],
+    cursor: '0.k:5',
+    more: false,
+  });
 });
 
 test('what a broker does not serve is said so', async () => {
@@ -233,7 +235,9 @@ test('data that JSON can’t say are refused before anything is sent', async () 
 test('a node that forgot everything is followed in its new epoch', async () => {
   const { client, socket, around } = await begun();
   const subscription = client.subscribe('a');
-  socket().welcome().bring(['ok', 1, { cursor: '0.k:90' }], message(91));
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:90' }], message(91));
   socket().bring(['goodbye', 1012, 'the node restarts', { reconnect_after_ms: 40 }]);
   socket().end(1012);
   await around.pass(40);
@@ -243,134 +247,4 @@ test('a node that forgot everything is followed in its new epoch', async () => {
   socket().bring(['replay', 'a', ['message', 'a', '0.m:1', 'new']], ['live', 'a', '0.m:1']);
   assert.deepEqual(await taken(subscription, 5), ['live', 91, 'gap', 'new', 'live']);
   assert.equal(subscription.cursor, '0.m:1');
-});
-
-test('sent away for good, everything ends with the code and the reason', async () => {
-  const { client, socket, statuses, around } = await begun();
-  const subscription = client.subscribe('a');
-  socket().welcome();
-  const published = rejected(client.publish('a', 1));
-  socket().bring(['goodbye', 4003, 'an operator ended the session']);
-  socket().end(4003);
-  const error = await rejected(subscription.next());
-  assert.deepEqual([error.code, error.closeCode], ['closed', 4003]);
-  assert.equal(error.message, 'the client is closed: an operator ended the session (4003)');
-  assert.equal((await published).code, 'closed');
-  assert.deepEqual(statuses.map(({ kind }) => kind), ['connecting', 'connected', 'closed']);
-  assert.deepEqual(client.status, { kind: 'closed', code: 4003, reason: 'an operator ended the session' });
-  assert.equal((await rejected(client.publish('a', 1))).code, 'closed');
-  assert.equal((await rejected(client.subscribe('b').next())).code, 'closed');
-  assert.equal(around.timers.size, 0);
-});
-
-for (const [state, reach] of [
-  ['connecting', () => {}],
-  ['connected', ({ socket }) => void socket().welcome()],
-  ['waiting', ({ socket }) => socket().end()],
-] as [string, (story: Awaited<ReturnType<typeof begun>>) => void][]) {
-  test(`closed while ${state}, it leaves nothing behind`, async () => {
-    const story = await begun();
-    const { client, around, socket, made } = story;
-    const subscription = client.subscribe('a');
-    reach(story);
-    const history = rejected(client.history('a'));
-    client.close();
-    client.close();
-    assert.deepEqual(await subscription.next(), { done: true, value: undefined });
-    assert.equal((await history).code, 'closed');
-    assert.deepEqual([around.timers.size, around.wakers.size], [0, 0]);
-    socket().assertForgotten();
-    await around.pass(600_000);
-    assert.equal(made.length, 1);
-  });
-}
-
-test('a silent link is dropped, and the next one goes on', async () => {
-  const { client, socket, around, made, statuses } = await begun();
-  client.subscribe('a');
-  socket().welcome();
-  await around.pass(49_999);
-  assert.equal(made.length, 1);
-  await around.pass(1);
-  made[0]!.assertForgotten();
-  assert.deepEqual(statuses.at(-1), { kind: 'waiting', untilMs: 50_250, reason: 'nothing heard in time' });
-  await around.pass(250);
-  assert.equal(made.length, 2);
-});
-
-test('after sleeping it looks at once whether the link still lives', async () => {
-  const { socket, around, made } = await begun();
-  socket().welcome();
-  around.nowMs += 3_600_000;
-  around.wake();
-  made[0]!.assertForgotten();
-  await around.pass(250);
-  assert.equal(made.length, 2);
-});
-
-test('a token is fetched before each connection', async () => {
-  let count = 0;
-  const { around, socket } = await begun({ token: async () => `t${++count}` });
-  socket().welcome();
-  assert.deepEqual(socket().taken(), [['connect', 1, { token: 't1' }]]);
-  socket().end(4501);
-  await around.pass(250);
-  socket().welcome();
-  assert.deepEqual(socket().taken(), [['connect', 2, { token: 't2' }]]);
-});
-
-test('a token that can’t be fetched is asked for again', async () => {
-  const around = new TestSurroundings();
-  let asked = 0;
-  const token = () => (asked++ ? 'good' : Promise.reject(new Error('no network')));
-  const { statuses, made, socket, client } = await begun({ token, around });
-  assert.equal(made.length, 0);
-  assert.deepEqual(statuses.at(-1), { kind: 'waiting', untilMs: 250, reason: 'Error: no network' });
-  await around.pass(250);
-  socket().welcome();
-  assert.deepEqual(socket().taken(), [['connect', 1, { token: 'good' }]]);
-  client.close();
-});
-
-test('a token is replaced over the connection that stands', async () => {
-  const around = new TestSurroundings();
-  const exp = Math.floor(around.date() / 1000) + 600;
-  const jwt = (name: string) => `h.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.${name}`;
-  let count = 0;
-  const { socket } = await begun({ token: () => jwt(`t${++count}`), around });
-  socket().welcome({ heartbeat_ms: 10_000_000 });
-  socket().taken();
-  await around.pass(539_000);
-  assert.deepEqual(socket().taken(), []);
-  await around.pass(1_000);
-  assert.deepEqual(socket().taken(), [['token', 2, jwt('t2')]]);
-});
-
-test('what is no URL of a broker is told', () => {
-  for (const url of ['ftp://broker.test', 'http://broker.test/?a=b', 'ws:', 'broker.test']) {
-    assert.throws(() => connect(url, { transports: ['sse'] }), /URL/, url);
-  }
-});
-
-test('where there is no WebSocket and nothing else is wanted, that is told', () => {
-  const { WebSocket: real } = globalThis;
-  if (real) return;
-  assert.throws(() => connect('http://broker.test', { transports: ['websocket'] }), { code: 'unsupported' });
-});
-
-test('a callback may do anything to its client', async () => {
-  const { client, socket } = await begun();
-  const told: unknown[] = [];
-  const other = client.subscribe('a', {}, { message: ({ data }) => told.push(['other', data]) });
-  const close = (client: Client) => client.close();
-  client.subscribe('>', {}, {
-    message: ({ data }) => {
-      told.push(data);
-      if (data === 6) other.unsubscribe();
-      if (data === 7) close(client);
-    },
-  });
-  socket().welcome().bring(['ok', 1, { cursor: '0.k:5' }], ['ok', 2, { cursor: '0.k:5' }], message(6), message(7));
-  assert.deepEqual(told, [['other', 6], 6, 7]);
-  assert.deepEqual(socket().closedWith, [1000]);
 });

@@ -41,7 +41,16 @@ test('after a cut at any place each filter asks for exactly what it misses', () 
     tell({ kind: 'closed', code: 1006, reason: 'cut' });
     tell({ kind: 'tick' });
     const [, all, one] = STORY[end - 1] ?? STORY[0]!;
-    const sent = tell({ kind: 'opened' }).map((output) => output.kind === 'send' && JSON.parse(JSON.stringify(output.frame)));
-    assert.deepEqual(sent.map(([, , filter, options]) => [filter, options]), [['a.>', all], ['a.b', one]], `after ${end} frames`);
+    const sent = tell({ kind: 'opened' }).map(
+      (output) => output.kind === 'send' && JSON.parse(JSON.stringify(output.frame)),
+    );
+    assert.deepEqual(
+      sent.map(([, , filter, options]) => [filter, options]),
+      [
+        ['a.>', all],
+        ['a.b', one],
+      ],
+      `after ${end} frames`,
+    );
   }
 });

@@ -21,7 +21,9 @@ function value(random: (below: number) => number, depth: number): unknown {
     case 5:
       return -random(70_000);
     case 6:
-      return random(10) ? Array.from({ length: random(5) }, () => value(random, depth + 1)) : Array(random(70_000)).fill(7);
+      return random(10)
+        ? Array.from({ length: random(5) }, () => value(random, depth + 1))
+        : Array(random(70_000)).fill(7);
     default:
       return Object.fromEntries(Array.from({ length: random(20) }, (_, at) => [`k${at}`, value(random, depth + 1)]));
   }
@@ -34,7 +36,12 @@ test('what one writes the other reads', () => {
       state = (Math.imul(state ^ (state >>> 15), 2_246_822_519) + 3_266_489_917) >>> 0;
       return state % below;
     };
-    const frame = ['publish', seed, value(random, 0), Uint8Array.from({ length: random(3) ? random(9) : random(70_000) }, () => seed)];
+    const frame = [
+      'publish',
+      seed,
+      value(random, 0),
+      Uint8Array.from({ length: random(3) ? random(9) : random(70_000) }, () => seed),
+    ];
     assert.deepEqual(decode(msgpack.encode(frame) as Uint8Array), frame, `seed ${seed}`);
     assert.deepEqual(msgpack.decode(encode(frame).slice().buffer), frame, `seed ${seed}`);
   }

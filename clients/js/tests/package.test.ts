@@ -39,16 +39,32 @@ test('server-sent events are loaded only when they are needed', async () => {
 });
 
 test('nothing is kept of what is not used', async () => {
-  assert.equal(Buffer.from(await bundled(`import { connect } from './index.js'`)).toString().trim(), '');
+  assert.equal(
+    Buffer.from(await bundled(`import { connect } from './index.js'`))
+      .toString()
+      .trim(),
+    '',
+  );
 });
 
 test('the package has what its exports name, its types, a licence, and no source or test', () => {
-  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: at(''), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+  const [packed] = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: at(''),
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  );
   const files: string[] = packed.files.map(({ path }: { path: string }) => path);
-  for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json', 'dist/fanfare.min.js']) assert.ok(files.includes(file), file);
-  const targets = Object.values(metadata.exports).flatMap((target) => (typeof target === 'string' ? [target] : Object.values(target as object)));
+  for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json', 'dist/fanfare.min.js'])
+    assert.ok(files.includes(file), file);
+  const targets = Object.values(metadata.exports).flatMap((target) =>
+    typeof target === 'string' ? [target] : Object.values(target as object),
+  );
   for (const target of targets) assert.ok(files.includes(target.replace('./', '')), target);
-  const others = files.filter((file) => !/^(dist\/.*\.(js|d\.ts)|LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file));
+  const others = files.filter(
+    (file) => !/^(dist\/.*\.(js|d\.ts)|LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file),
+  );
   assert.deepEqual(others, []);
 });
 
@@ -62,7 +78,12 @@ test('its version is the workspace’s, its licence the repository’s, and it d
 });
 
 test('each way into the package can be imported under its name', async () => {
-  for (const [name, exported] of [['fanfare-client', 'connect'], ['fanfare-client/msgpack', 'msgpack'], ['fanfare-client/shared', 'connectShared'], ['fanfare-client/session', 'createSession']] as const) {
+  for (const [name, exported] of [
+    ['fanfare-client', 'connect'],
+    ['fanfare-client/msgpack', 'msgpack'],
+    ['fanfare-client/shared', 'connectShared'],
+    ['fanfare-client/session', 'createSession'],
+  ] as const) {
     const module = (await import(import.meta.resolve(name))) as Record<string, unknown>;
     assert.equal(typeof module[exported], exported === 'msgpack' ? 'object' : 'function', name);
   }

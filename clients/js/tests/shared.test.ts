@@ -16,7 +16,10 @@ class TestLocks implements Locks {
   request(name: string, { signal }: { signal?: AbortSignal }, held: () => Promise<void> | void): Promise<unknown> {
     const before = this.#queues.get(name) ?? Promise.resolve();
     const mine = before.then(() => (signal?.aborted ? undefined : held()));
-    this.#queues.set(name, mine.catch(() => {}));
+    this.#queues.set(
+      name,
+      mine.catch(() => {}),
+    );
     return mine;
   }
 }
@@ -90,7 +93,13 @@ test('a tab publishes over the connection of another', async (t) => {
   const published = client.publish('a', Uint8Array.of(1), { idempotencyKey: 'k', ttlS: 5 });
   const socket = await until(() => made[0]);
   socket.welcome();
-  assert.deepEqual(await asked(socket), ['publish', 1, 'a', 'AQ==', { idempotency_key: 'k', encoding: 'base64', ttl_s: 5 }]);
+  assert.deepEqual(await asked(socket), [
+    'publish',
+    1,
+    'a',
+    'AQ==',
+    { idempotency_key: 'k', encoding: 'base64', ttl_s: 5 },
+  ]);
   socket.bring(['ok', 1, { position: '0.k:7', heard: false }]);
   assert.deepEqual(await published, { position: '0.k:7', heard: false });
   const refused = client.history('a').catch((error) => error);
@@ -117,7 +126,11 @@ test('when the leading tab goes another goes on from where the filter stands', a
   const again = await until(() => made[1]);
   again.welcome();
   assert.deepEqual(await asked(again), ['subscribe', 1, 'a', { after: '0.k:6' }]);
-  again.bring(['ok', 1, { cursor: '0.k:6', resumed: true }], ['replay', 'a', ['message', 'a', '0.k:7', 7]], ['live', 'a', '0.k:7']);
+  again.bring(
+    ['ok', 1, { cursor: '0.k:6', resumed: true }],
+    ['replay', 'a', ['message', 'a', '0.k:7', 7]],
+    ['live', 'a', '0.k:7'],
+  );
   assert.deepEqual([await next(subscription), await next(subscription)], [7, 'live']);
 });
 

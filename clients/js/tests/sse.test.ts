@@ -24,7 +24,8 @@ async function taken(subscription: AsyncIterator<Event>, count: number): Promise
   return events;
 }
 
-const message = (seq: number, data: unknown = seq, topic = 'a') => sent(['message', topic, `0.k:${seq}`, data], `0.k:${seq}`);
+const message = (seq: number, data: unknown = seq, topic = 'a') =>
+  sent(['message', topic, `0.k:${seq}`, data], `0.k:${seq}`);
 const live = (seq: number) => sent(['live', null, `0.k:${seq}`], `0.k:${seq}`);
 
 test('filters that begin at the same place share a stream, and overlap', async (t) => {
@@ -32,8 +33,16 @@ test('filters that begin at the same place share a stream, and overlap', async (
   const [one, all] = [client.subscribe('a'), client.subscribe('>')];
   const stream = await next();
   assert.equal(stream.path, '/v1/sse');
-  assert.deepEqual([...stream.query], [['topic', 'a'], ['topic', '>']]);
-  stream.write(live(5) + message(6) + message(7, 'b', 'b') + sent(['gap', 'b', '0.k:7', '0.k:9', { count: 2 }]) + message(10));
+  assert.deepEqual(
+    [...stream.query],
+    [
+      ['topic', 'a'],
+      ['topic', '>'],
+    ],
+  );
+  stream.write(
+    live(5) + message(6) + message(7, 'b', 'b') + sent(['gap', 'b', '0.k:7', '0.k:9', { count: 2 }]) + message(10),
+  );
   assert.deepEqual(await taken(one, 3), ['live', 6, 10]);
   assert.deepEqual(await taken(all, 5), ['live', 6, 'b', 'gap', 10]);
 });
@@ -42,7 +51,14 @@ test('a replay comes before live, and a heartbeat moves the cursor', async (t) =
   const { client, next } = await story(t);
   const subscription = client.subscribe('a', { after: '0.k:2', last: 3 });
   const stream = await next();
-  assert.deepEqual([...stream.query], [['topic', 'a'], ['after', '0.k:2'], ['last', '3']]);
+  assert.deepEqual(
+    [...stream.query],
+    [
+      ['topic', 'a'],
+      ['after', '0.k:2'],
+      ['last', '3'],
+    ],
+  );
   stream.write(sent(['gap', null, '0.k:2', '0.m:1'], '0.m:1'));
   stream.write(sent(['message', 'a', '0.m:2', 2], '0.m:2') + sent(['live', null, '0.m:3'], '0.m:3'));
   assert.deepEqual(await taken(subscription, 3), ['gap', 2, 'live']);
@@ -61,7 +77,10 @@ test('a stream that is cut is taken up again from each filter’s cursor', async
   while (client.status.kind !== 'waiting') await settled();
   await around.pass(250);
   const [again, other] = [await next(), await next()];
-  assert.deepEqual([again, other].map(({ query }) => `${query}`), ['topic=a&after=0.k%3A6', 'topic=b&after=0.k%3A5']);
+  assert.deepEqual(
+    [again, other].map(({ query }) => `${query}`),
+    ['topic=a&after=0.k%3A6', 'topic=b&after=0.k%3A5'],
+  );
   again.write(message(7) + live(9));
   other.write(sent(['message', 'b', '0.k:8', 8], '0.k:8') + live(9));
   assert.deepEqual(await taken(a, 2), [7, 'live']);
@@ -103,6 +122,19 @@ test('one bad filter spoils no other', async (t) => {
   await assert.rejects(bad.next(), { code: 'bad_filter' });
 });
 
+test('filters that are refused together stay apart', async (t) => {
+  const { client, next, waiting } = await story(t);
+  const all = ['a', 'b'].map((filter, at) => client.subscribe(filter, { after: `0.k:${at}` }));
+  const streams = [await next(), await next()];
+  streams.forEach((stream) => stream.write(live(5)));
+  for (const subscription of all) await taken(subscription, 1);
+  (await next()).json(429, { code: 'limit', detail: 'too many topics' });
+  const apart = [await next(), await next()];
+  apart.forEach((stream) => stream.write(live(5) + message(6) + message(7, 7, 'b')));
+  assert.deepEqual([await taken(all[0]!, 1), await taken(all[1]!, 1)], [[6], [7]]);
+  assert.equal(waiting(), 0);
+});
+
 test('publishes go by POST, in order, with their keys', async (t) => {
   const { client, next } = await story(t);
   const all = [
@@ -128,7 +160,10 @@ test('publishes go by POST, in order, with their keys', async (t) => {
     { topic: 'a', data: 'AAH/', encoding: 'base64', idempotency_key: 'k2' },
     { topic: 'a', data: 'hi', type: 'text/plain', idempotency_key: 'k3' },
   ]);
-  assert.deepEqual((await Promise.all(all)).map((one) => (typeof one === 'string' ? one : one.position)), ['0.k:1', '0.k:2', 'overloaded']);
+  assert.deepEqual(
+    (await Promise.all(all)).map((one) => (typeof one === 'string' ? one : one.position)),
+    ['0.k:1', '0.k:2', 'overloaded'],
+  );
 });
 
 test('a publish whose answer is cut off is sent again with its key', async (t) => {

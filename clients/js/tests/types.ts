@@ -1,6 +1,14 @@
 /** What the compiler says of programs that use the client: this file is only compiled. */
 
-import { connect, FanfareError, type Client, type Event, type Message, type Published, type Subscription } from '../src/index.js';
+import {
+  connect,
+  FanfareError,
+  type Client,
+  type Event,
+  type Message,
+  type Published,
+  type Subscription,
+} from '../src/index.js';
 import { msgpack } from '../src/msgpack.js';
 import { connectShared } from '../src/shared.js';
 
@@ -31,20 +39,28 @@ export async function follow(client: Client): Promise<void> {
     // @ts-expect-error what kind of event it is has to be asked first
     event.data;
   }
-  client.subscribe<Price>('prices.*', {}, {
-    message(message: Message<Price>) {
-      void message.data.symbol;
+  client.subscribe<Price>(
+    'prices.*',
+    {},
+    {
+      message(message: Message<Price>) {
+        void message.data.symbol;
+      },
+      // @ts-expect-error there is no such callback
+      mesage() {},
     },
-    // @ts-expect-error there is no such callback
-    mesage() {},
-  });
-  client.subscribe('a', {}, {
-    message({ data }) {
-      // @ts-expect-error nobody said what the data are
-      data.x;
+  );
+  client.subscribe(
+    'a',
+    {},
+    {
+      message({ data }) {
+        // @ts-expect-error nobody said what the data are
+        data.x;
+      },
+      end: (error?: FanfareError) => void error?.code,
     },
-    end: (error?: FanfareError) => void error?.code,
-  });
+  );
   // @ts-expect-error there is no such policy
   client.subscribe('a', { onSlow: 'block' });
   // @ts-expect-error a cursor is a text
@@ -70,5 +86,8 @@ export function options(): Client[] {
   connect('/', { token: () => 7 });
   // @ts-expect-error there is no such transport
   connect('/', { transports: ['polling'] });
-  return [connect('/', { codec: msgpack, token: async () => 'jwt' }), connectShared('/', { name: 'site', transports: ['sse'] })];
+  return [
+    connect('/', { codec: msgpack, token: async () => 'jwt' }),
+    connectShared('/', { name: 'site', transports: ['sse'] }),
+  ];
 }

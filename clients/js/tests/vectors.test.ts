@@ -37,7 +37,7 @@ function decoded(codec: Codec, message: string | Uint8Array<ArrayBuffer>): unkno
   }
 }
 
-/** A session that follows all filters of the vectors and has asked for all that they answer, and what it says to a frame. */
+/** What a session says to a frame: it follows all filters of the vectors and asked for all that they answer. */
 function told(frame: unknown): { outputs: Output[]; status: string } {
   const session = createSession(() => 0.5);
   session.handle(0, { kind: 'begin' });
@@ -77,20 +77,31 @@ for (const file of ['frames.json', 'frames_tolerated.json']) {
         case 'message':
         case 'join':
         case 'leave':
-          return assert.deepEqual(events.map(({ event }) => eventIs(event)), [is]);
+          return assert.deepEqual(
+            events.map(({ event }) => eventIs(event)),
+            [is],
+          );
         case 'gap':
           return assert.deepEqual(eventIs(events[0]!.event), is);
         case 'replay':
-          return assert.deepEqual(events.map(({ filter, event }) => ({ op: 'replay', filter, frame: eventIs(event) })), [is]);
+          return assert.deepEqual(
+            events.map(({ filter, event }) => ({ op: 'replay', filter, frame: eventIs(event) })),
+            [is],
+          );
         case 'live':
-          return assert.deepEqual(events.map(({ filter, cursor }) => ({ op: 'live', filter, cursor })), 'filter' in is ? [is] : []);
+          return assert.deepEqual(
+            events.map(({ filter, cursor }) => ({ op: 'live', filter, cursor })),
+            'filter' in is ? [is] : [],
+          );
         case 'ping':
           return assert.deepEqual(outputs.at(-1), { kind: 'moved', filter: '>', cursor: is['cursor'] });
         case 'unsubscribed':
           return 'retry_after_ms' in is
             ? assert.deepEqual(outputs, [])
             : assert.deepEqual(
-                outputs.map((output) => output.kind === 'ended' && [output.filter, output.error.code, output.error.message]),
+                outputs.map(
+                  (output) => output.kind === 'ended' && [output.filter, output.error.code, output.error.message],
+                ),
                 [[is['filter'], is['code'], `${is['reason']} (${is['code']})`]],
               );
         case 'ok': {
@@ -104,7 +115,10 @@ for (const file of ['frames.json', 'frames_tolerated.json']) {
           if (!('id' in is)) return assert.deepEqual(outputs, []);
           const [answer] = outputs as [Output & { kind: 'answered'; result: Vector }];
           const { code, message, retryAfterMs } = answer.result;
-          return assert.deepEqual([answer.id, code, message, retryAfterMs], [is['id'], is['code'], `${is['reason']} (${is['code']})`, is['retry_after_ms']]);
+          return assert.deepEqual(
+            [answer.id, code, message, retryAfterMs],
+            [is['id'], is['code'], `${is['reason']} (${is['code']})`, is['retry_after_ms']],
+          );
         }
         case 'welcome':
           return;
@@ -148,7 +162,10 @@ function subscribed(id: number, filter: string, options: SubscribeOptions): unkn
 for (const [name, codec, message, { is }] of frames('requests.json')) {
   test(`a request is written as the vectors have it: ${name}`, () => {
     const encoded = codec.encode(written(is, codec));
-    assert.deepEqual(typeof encoded === 'string' ? encoded : Buffer.from(encoded).toString('hex'), typeof message === 'string' ? message : Buffer.from(message).toString('hex'));
+    assert.deepEqual(
+      typeof encoded === 'string' ? encoded : Buffer.from(encoded).toString('hex'),
+      typeof message === 'string' ? message : Buffer.from(message).toString('hex'),
+    );
   });
 }
 
@@ -172,7 +189,10 @@ test('data in one encoding are what they are in the other, within what a number 
 
 test('topics and filters are told from other texts', () => {
   const names = vectors('names.json');
-  for (const [kind, isFilter] of [['topics', false], ['filters', true]] as const) {
+  for (const [kind, isFilter] of [
+    ['topics', false],
+    ['filters', true],
+  ] as const) {
     for (const name of names[kind].valid) assert.ok(isName(name, isFilter), name);
     for (const { text, because } of names[kind].invalid) assert.ok(!isName(text, isFilter), `${text}: ${because}`);
   }
@@ -196,7 +216,8 @@ test('positions and cursors are told from other texts', () => {
 
 test('a part of a cursor is replaced, and it is written in rising order', () => {
   for (const { cursor, by, is } of vectors('cursors.json').replaced) assert.equal(replacePart(cursor, by), is);
-  for (const { text, is } of vectors('cursors.json').cursors.valid) assert.equal(replacePart(text, is.split(',')[0]), is);
+  for (const { text, is } of vectors('cursors.json').cursors.valid)
+    assert.equal(replacePart(text, is.split(',')[0]), is);
 });
 
 test('codes are those of the protocol, and decide whether a client comes back', () => {

@@ -17,7 +17,12 @@ async function story(t: TestContext, codec?: Codec, options: Options = {}) {
   const server = new WebSocketServer({ port: 0, path: '/base/v1/ws' });
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`;
-  const client: Client = connect(url, { WebSocket: WebSocket as unknown as SocketClass, transports: ['websocket'], codec, ...options });
+  const client: Client = connect(url, {
+    WebSocket: WebSocket as unknown as SocketClass,
+    transports: ['websocket'],
+    codec,
+    ...options,
+  });
   t.after(() => {
     client.close();
     for (const socket of server.clients) socket.terminate();
@@ -55,7 +60,11 @@ test('a filter is followed over JSON', async (t) => {
   const broker = await arrives;
   assert.equal(broker.offered, 'fanfare.v1.json');
   assert.deepEqual(await broker.next(), ['subscribe', 1, 'prices.*', { last: 1 }]);
-  broker.bring(WELCOME, ['ok', 1, { cursor: '0.k:5' }], ['replay', 'prices.*', ['message', 'prices.a', '0.k:4', 'AAH/', { encoding: 'base64' }]]);
+  broker.bring(
+    WELCOME,
+    ['ok', 1, { cursor: '0.k:5' }],
+    ['replay', 'prices.*', ['message', 'prices.a', '0.k:4', 'AAH/', { encoding: 'base64' }]],
+  );
   const { value } = await prices.next();
   assert.deepEqual(value.data, Uint8Array.of(0, 1, 255));
   broker.bring(['ping', '0.k:9']);

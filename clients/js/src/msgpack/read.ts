@@ -28,22 +28,46 @@ class Reader {
     if (head < 0xa0) return this.#array(head & 0x0f, depth);
     if (head < 0xc0) return this.#string(head & 0x1f);
     switch (head) {
-      case 0xc0: return null;
-      case 0xc2: return false;
-      case 0xc3: return true;
-      case 0xc4: case 0xc5: case 0xc6: return this.#take(this.#number(1 << (head - 0xc4))).slice();
-      case 0xca: return this.#view.getFloat32(this.#skip(4));
-      case 0xcb: return this.#view.getFloat64(this.#skip(8));
-      case 0xcc: case 0xcd: case 0xce: return this.#number(1 << (head - 0xcc));
-      case 0xcf: return Number(this.#view.getBigUint64(this.#skip(8)));
-      case 0xd0: return this.#view.getInt8(this.#skip(1));
-      case 0xd1: return this.#view.getInt16(this.#skip(2));
-      case 0xd2: return this.#view.getInt32(this.#skip(4));
-      case 0xd3: return Number(this.#view.getBigInt64(this.#skip(8)));
-      case 0xd9: case 0xda: case 0xdb: return this.#string(this.#number(1 << (head - 0xd9)));
-      case 0xdc: case 0xdd: return this.#array(this.#number(2 << (head - 0xdc)), depth);
-      case 0xde: case 0xdf: return this.#map(this.#number(2 << (head - 0xde)), depth);
-      default: throw new Error(`0x${head.toString(16)} begins nothing that a broker sends`);
+      case 0xc0:
+        return null;
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xc4:
+      case 0xc5:
+      case 0xc6:
+        return this.#take(this.#number(1 << (head - 0xc4))).slice();
+      case 0xca:
+        return this.#view.getFloat32(this.#skip(4));
+      case 0xcb:
+        return this.#view.getFloat64(this.#skip(8));
+      case 0xcc:
+      case 0xcd:
+      case 0xce:
+        return this.#number(1 << (head - 0xcc));
+      case 0xcf:
+        return Number(this.#view.getBigUint64(this.#skip(8)));
+      case 0xd0:
+        return this.#view.getInt8(this.#skip(1));
+      case 0xd1:
+        return this.#view.getInt16(this.#skip(2));
+      case 0xd2:
+        return this.#view.getInt32(this.#skip(4));
+      case 0xd3:
+        return Number(this.#view.getBigInt64(this.#skip(8)));
+      case 0xd9:
+      case 0xda:
+      case 0xdb:
+        return this.#string(this.#number(1 << (head - 0xd9)));
+      case 0xdc:
+      case 0xdd:
+        return this.#array(this.#number(2 << (head - 0xdc)), depth);
+      case 0xde:
+      case 0xdf:
+        return this.#map(this.#number(2 << (head - 0xde)), depth);
+      default:
+        throw new Error(`0x${head.toString(16)} begins nothing that a broker sends`);
     }
   }
 

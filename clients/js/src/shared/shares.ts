@@ -32,24 +32,34 @@ export class Shares {
     this.#clients = [client];
   }
 
-  subscribe(tab: string, id: number, filter: string, options: { after?: string; last?: number; on_slow?: any; [other: string]: unknown }): void {
+  subscribe(
+    tab: string,
+    id: number,
+    filter: string,
+    options: { after?: string; last?: number; on_slow?: any; [other: string]: unknown },
+  ): void {
     const { after, last, on_slow: onSlow, ...rest } = options;
     const kind = JSON.stringify({ onSlow, ...rest });
     const isThere = (share: Share) => (after ? share.subscription.cursor === after : !last && share.isLive);
     const known = [...this.#all].find((share) => share.filter === filter && share.kind === kind && isThere(share));
     if (known) return this.#join(known, tab, id, after);
-    const isFree = (client: Client) => ![...this.#all].some((share) => share.client === client && share.filter === filter);
+    const isFree = (client: Client) =>
+      ![...this.#all].some((share) => share.client === client && share.filter === filter);
     let client = this.#clients.find(isFree);
     if (!client) this.#clients.push((client = this.open()));
     const share = { filter, kind, client, isLive: false, tabs: new Map([[tab, id]]) } as unknown as Share;
     this.#all.add(share);
     const bring = (event: Message | Gap) => this.#bring(share, asFrame(event));
-    share.subscription = client.subscribe(filter, { after, last, onSlow, ...rest }, {
-      message: bring,
-      gap: bring,
-      live: () => this.#live(share),
-      end: (error) => error && this.#end(share, error),
-    });
+    share.subscription = client.subscribe(
+      filter,
+      { after, last, onSlow, ...rest },
+      {
+        message: bring,
+        gap: bring,
+        live: () => this.#live(share),
+        end: (error) => error && this.#end(share, error),
+      },
+    );
     if (after) this.#answer(share);
   }
 
@@ -64,7 +74,8 @@ export class Shares {
 
   /** Tells tabs where their filters stand though nothing came. */
   tellCursors(): void {
-    for (const share of this.#all) if (share.isLive) this.#tellAll(share, 'live', share.filter, share.subscription.cursor);
+    for (const share of this.#all)
+      if (share.isLive) this.#tellAll(share, 'live', share.filter, share.subscription.cursor);
   }
 
   close(): void {
@@ -101,11 +112,16 @@ export class Shares {
   /** Two that stand at the same place become one. */
   #merge(share: Share): void {
     const isSame = (other: Share) =>
-      other !== share && other.filter === share.filter && other.kind === share.kind && other.isLive &&
-      share.isLive && other.subscription.cursor === share.subscription.cursor;
+      other !== share &&
+      other.filter === share.filter &&
+      other.kind === share.kind &&
+      other.isLive &&
+      share.isLive &&
+      other.subscription.cursor === share.subscription.cursor;
     const other = [...this.#all].find(isSame);
     if (!other) return;
-    const [kept, left] = this.#clients.indexOf(other.client) < this.#clients.indexOf(share.client) ? [other, share] : [share, other];
+    const [kept, left] =
+      this.#clients.indexOf(other.client) < this.#clients.indexOf(share.client) ? [other, share] : [share, other];
     for (const tab of left.tabs) kept.tabs.set(...tab);
     left.tabs.clear();
     this.#drop(left);
@@ -119,7 +135,8 @@ export class Shares {
     this.#all.delete(share);
     share.subscription.unsubscribe();
     const at = this.#clients.indexOf(share.client);
-    if (at > 0 && ![...this.#all].some(({ client }) => client === share.client)) this.#clients.splice(at, 1)[0]!.close();
+    if (at > 0 && ![...this.#all].some(({ client }) => client === share.client))
+      this.#clients.splice(at, 1)[0]!.close();
   }
 
   #answer(share: Share): void {

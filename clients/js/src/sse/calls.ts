@@ -50,7 +50,7 @@ export class Calls {
   async read(id: number, topic: string, what: string, options: Entries = {}): Promise<void> {
     const query = new URLSearchParams(Object.entries(options).map(([key, value]) => [key, `${value}`]));
     try {
-      const response = await this.call(`/v1/topics/${encodeURIComponent(topic)}/${what}${query.size ? `?${query}` : ''}`);
+      const response = await this.call(`/v1/topics/${encodeURIComponent(topic)}/${what}${`${query}` && `?${query}`}`);
       this.answer(response.ok ? ['ok', id, await response.json()] : refusal(id, await problem(response)));
     } catch (error) {
       this.failed(error);
@@ -62,7 +62,11 @@ export class Calls {
     while (this.#publishes.length) {
       const frames = this.#publishes.splice(0, BATCH_MAX);
       const body = JSON.stringify(frames.map(item));
-      const response = await this.call('/v1/publish', { method: 'POST', body, headers: { 'Content-Type': 'application/json' } });
+      const response = await this.call('/v1/publish', {
+        method: 'POST',
+        body,
+        headers: { 'Content-Type': 'application/json' },
+      });
       const refused = response.ok ? undefined : await problem(response);
       const results = refused ? [] : ((await response.json()) as { results: Entries[] }).results;
       frames.forEach(([, id], at) => {

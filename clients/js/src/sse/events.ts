@@ -26,7 +26,8 @@ export class EventReader {
         this.#event = { id: undefined, data: undefined };
       }
     }
-    if (this.#rest.length + (this.#event.data?.length ?? 0) > EVENT_MAX) throw new Error(`an event has over ${EVENT_MAX} characters`);
+    if (this.#rest.length + (this.#event.data?.length ?? 0) > EVENT_MAX)
+      throw new Error(`an event has over ${EVENT_MAX} characters`);
     return events;
   }
 

@@ -63,14 +63,19 @@ function read(position: string): { epoch: string; seq: number } {
 
 function isAtOrBelow(position: string, cursor: string): boolean {
   const { epoch, seq } = read(position);
-  return cursor.split(',').map(read).some((part) => part.epoch === epoch && seq <= part.seq);
+  return cursor
+    .split(',')
+    .map(read)
+    .some((part) => part.epoch === epoch && seq <= part.seq);
 }
 
-/** The streams as one, from where the lowest stands; `undefined` if their cursors do not compare or it were too long. */
+/** The streams as one, from where the lowest stands; `undefined` if they do not compare or it were too long. */
 export function merge(streams: readonly Stream[]): Stream | undefined {
   const cursors = streams.map((stream) => (stream.cursor ?? '').split(',').map(read));
   const first = cursors[0]!;
-  const isOne = cursors.every((parts) => parts.map(({ epoch }) => epoch).join() === first.map(({ epoch }) => epoch).join());
+  const isOne = cursors.every(
+    (parts) => parts.map(({ epoch }) => epoch).join() === first.map(({ epoch }) => epoch).join(),
+  );
   if (!isOne) return undefined;
   const lowest = first.map(({ epoch }, at) => `${epoch}:${Math.min(...cursors.map((parts) => parts[at]!.seq))}`);
   const merged = new Stream(lowest.join());

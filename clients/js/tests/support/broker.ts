@@ -34,7 +34,8 @@ export async function broker(t: TestContext) {
         for await (const chunk of request) chunks.push(chunk);
         return JSON.parse(Buffer.concat(chunks as Buffer[]).toString());
       },
-      json: (status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+      json: (status, body) =>
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
       write(text) {
         if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
         response.write(text);
@@ -59,4 +60,5 @@ export async function broker(t: TestContext) {
 }
 
 /** One server-sent event. */
-export const sent = (frame: unknown, id?: string): string => `${id ? `id: ${id}\n` : ''}data: ${JSON.stringify(frame)}\n\n`;
+export const sent = (frame: unknown, id?: string): string =>
+  `${id ? `id: ${id}\n` : ''}data: ${JSON.stringify(frame)}\n\n`;

@@ -13,7 +13,10 @@ import { createSession, type Input, type Output, type Session } from '../../src/
 
 /** Runs the lines that happen and compares everything that is said with the other lines. */
 export function check(story: string): void {
-  const lines = story.split('\n').map((line) => line.trim()).filter((line) => line && !line.startsWith('#'));
+  const lines = story
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line && !line.startsWith('#'));
   const teller = new Teller();
   const told: string[] = [];
   for (const line of lines) {
