@@ -13,7 +13,8 @@ use fanfare_protocol::{Payload, Position};
 fn every_dialogue_that_the_clients_share_goes_as_written() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../dialogues");
     let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let stories: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
+    let stories: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
     assert!(!stories.is_empty(), "{} is empty", folder.display());
     for story in stories {
         check(&story.display().to_string(), &std::fs::read_to_string(&story).unwrap());
@@ -120,6 +121,8 @@ fn error_said(error: &PublishError) -> &str {
         PublishError::Refused(refusal) => refusal.code.as_str(),
         PublishError::Unclear(_) => "unclear",
         PublishError::Closed { .. } => "closed",
-        PublishError::BadTopic(..) | PublishError::Unreachable(_) => panic!("{error} is no word of a session"),
+        PublishError::BadTopic(..) | PublishError::Unreachable(_) => {
+            panic!("{error} is no word of a session")
+        }
     }
 }
