@@ -108,8 +108,8 @@ export function createClient(dials: readonly Dial[], options: Options): Client {
         !!idempotencyKey,
       );
     },
-    history: async (topic, options) => ask(request('history', session.takeId(), topic, options)),
-    presence: async (topic) => ask(request('presence', session.takeId(), topic)),
+    history: (topic, options) => ask(request('history', session.takeId(), topic, options)),
+    presence: (topic) => ask(request('presence', session.takeId(), topic)),
     close: () => tell({ kind: 'close' }),
   };
 }

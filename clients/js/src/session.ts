@@ -257,7 +257,7 @@ export function createSession(chance: () => number): Session {
       tick(nowMs);
       if (outbox.isOpen) dueMs = Math.min(dueMs, Math.max(dueMs - heartbeatMs, nowMs) + WAKE_MS);
       if (status.kind !== 'waiting' || isTold) return;
-      dueMs = Math.min(dueMs, nowMs + Math.floor(WAKE_MS * chance()));
+      dueMs = Math.min(dueMs, nowMs + WAKE_MS * chance());
       status = { ...status, untilMs: dueMs };
     },
     subscribe: (_, { filter, options }) => followers.subscribe(filter, options),

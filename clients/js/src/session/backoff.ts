@@ -13,6 +13,6 @@ export function createBackoff(): Backoff {
   let attempts = 0;
   return (connectedMs, chance) => {
     if (connectedMs >= STEADY_MS) attempts = 0;
-    return Math.floor(Math.min(FIRST_MS * 2 ** attempts++, MOST_MS) * chance);
+    return Math.min(FIRST_MS * 2 ** attempts++, MOST_MS) * chance;
   };
 }
