@@ -164,4 +164,6 @@ test('a connection that is closed for good is closed for all', async (t) => {
   socket.end(4003, 'an operator ended the session');
   await assert.rejects(subscription.next(), /an operator ended the session \(4003\)/);
   await until(() => one.status.kind === 'closed');
+  const late = tab().client;
+  await until(() => late.status.kind === 'closed');
 });

@@ -36,12 +36,19 @@ export function lead(url: string, name: string, options: Options, locks: Locks):
   const say = (said: Said) => stop.signal.aborted || channel.postMessage(said);
   const tell = (tab: string, ...frame: unknown[]) => say({ kind: 'told', tab, frame });
   const open = (onStatus?: Options['onStatus']) => connect(url, { ...options, onStatus });
-  const client = open((status) => status.kind === 'closed' && say({ ...status, kind: 'closed' }));
+  let end: Said | undefined;
+  const client = open((status) => {
+    if (status.kind !== 'closed') return;
+    end = { ...status, kind: 'closed' };
+    clearInterval(timer);
+    say(end);
+  });
   const shares = new Shares(client, () => open(), tell);
   const timer = setInterval(() => shares.tellCursors(), TOLD_MS);
 
   channel.onmessage = ({ data }: MessageEvent<Said>) => {
-    if (data.kind === 'hello') {
+    if (end) say(end);
+    else if (data.kind === 'hello') {
       shares.forget(data.tab);
       tell(data.tab, 'welcome', null, { heartbeat_ms: NEVER_MS });
       const gone = () => shares.forget(data.tab);
