@@ -86,6 +86,18 @@ test('tabs share one connection, and a filter that both follow', async (t) => {
   assert.equal(made.length, 1);
 });
 
+test('tabs that begin at the same time share from the beginning', async (t) => {
+  const { made, tab } = site(t);
+  const [first, second] = [tab(), tab()].map(({ client }) => client.subscribe('a'));
+  const socket = await until(() => made[0]);
+  socket.welcome();
+  assert.deepEqual(await asked(socket), ['subscribe', 1, 'a']);
+  const both = Promise.all([next(first!), next(second!)]);
+  socket.bring(['ok', 1, { cursor: '0.k:5' }]);
+  assert.deepEqual(await both, ['live', 'live']);
+  assert.equal(made.length, 1);
+});
+
 test('a tab publishes over the connection of another', async (t) => {
   const { made, tab } = site(t);
   tab();

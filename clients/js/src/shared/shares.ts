@@ -14,6 +14,8 @@ interface Share {
   readonly client: Client;
   subscription: Subscription;
   isLive: boolean;
+  /** It began with nothing of the past: who comes before it is live misses nothing either. */
+  readonly isFresh: boolean;
   /** The tabs, each with its request that is not answered yet. */
   readonly tabs: Map<string, number | undefined>;
 }
@@ -40,14 +42,22 @@ export class Shares {
   ): void {
     const { after, last, on_slow: onSlow, ...rest } = options;
     const kind = JSON.stringify({ onSlow, ...rest });
-    const isThere = (share: Share) => (after ? share.subscription.cursor === after : !last && share.isLive);
+    const isThere = (share: Share) =>
+      after ? share.subscription.cursor === after : !last && (share.isLive || share.isFresh);
     const known = [...this.#all].find((share) => share.filter === filter && share.kind === kind && isThere(share));
     if (known) return this.#join(known, tab, id, after);
     const isFree = (client: Client) =>
       ![...this.#all].some((share) => share.client === client && share.filter === filter);
     let client = this.#clients.find(isFree);
     if (!client) this.#clients.push((client = this.open()));
-    const share = { filter, kind, client, isLive: false, tabs: new Map([[tab, id]]) } as unknown as Share;
+    const share = {
+      filter,
+      kind,
+      client,
+      isLive: false,
+      isFresh: !after && !last,
+      tabs: new Map([[tab, id]]),
+    } as unknown as Share;
     this.#all.add(share);
     const bring = (event: Message | Gap) => this.#bring(share, asFrame(event));
     share.subscription = client.subscribe(
@@ -84,7 +94,7 @@ export class Shares {
 
   #join(share: Share, tab: string, id: number, after?: string): void {
     share.tabs.set(tab, id);
-    this.#answer(share);
+    if (share.isLive || after) this.#answer(share);
     if (after && share.isLive) this.tell(tab, 'live', share.filter, share.subscription.cursor);
   }
 
