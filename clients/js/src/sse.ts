@@ -20,7 +20,7 @@ class Streams implements Wire {
   readonly #abort = new AbortController();
   readonly #calls: Calls;
   /** Asked for in this turn, to share streams. */
-  #asked: [id: number, filter: string, options: { after?: string; last?: number }][] = [];
+  #asked: [id: number, filter: string, options: { after?: string; last?: number; on_slow?: string }][] = [];
   #waiting: Stream[] = [];
   readonly #open = new Set<Stream>();
   #token: string | undefined;
@@ -80,9 +80,11 @@ class Streams implements Wire {
   /** Filters that begin at the same place share a stream. */
   #group(): void {
     const streams: Stream[] = [];
-    for (const [id, filter, { after, last }] of this.#asked) {
-      let stream = streams.find((known) => known.after === after && known.last === last && known.fits(filter));
-      if (!stream) streams.push((stream = new Stream(after, last)));
+    for (const [id, filter, { after, last, on_slow: onSlow }] of this.#asked) {
+      let stream = streams.find(
+        (known) => known.after === after && known.last === last && known.onSlow === onSlow && known.fits(filter),
+      );
+      if (!stream) streams.push((stream = new Stream(after, last, onSlow)));
       stream.filters.set(filter, { id, floor: undefined });
     }
     this.#asked = [];
@@ -115,13 +117,17 @@ class Streams implements Wire {
   }
 
   #event(stream: Stream, { id, data }: ServerEvent): void {
+    const frame = data === undefined ? undefined : parsed(data);
+    if (data !== undefined && !Array.isArray(frame)) return this.tell({ kind: 'frame', frame: data });
+    if (Array.isArray(frame) && frame[0] === 'goodbye') return this.#tell(frame);
+    if (Array.isArray(frame) && frame[0] === 'error') {
+      return this.#refused(stream, { code: String(frame[2]), detail: String(frame[3]) });
+    }
     stream.cursor = id ?? stream.cursor;
     for (const followed of stream.filters.values()) {
       if (followed.id) this.#tell(['ok', followed.id, { cursor: stream.cursor }]);
       followed.id = undefined;
     }
-    const frame = data === undefined ? undefined : parsed(data);
-    if (data !== undefined && !Array.isArray(frame)) return this.tell({ kind: 'frame', frame: data });
     if (Array.isArray(frame) && frame[0] !== 'live') {
       for (const filter of stream.heirs(frame)) this.#tell(['replay', filter, frame]);
       return;
@@ -130,12 +136,12 @@ class Streams implements Wire {
     stream.isLive ||= !!frame;
     if (!stream.isLive) return;
     for (const filter of stream.filters.keys()) this.#tell(['live', filter, stream.cursor]);
-    this.#merge();
+    this.#merge(stream.onSlow);
   }
 
-  /** Streams that are live become one. */
-  #merge(): void {
-    const live = [...this.#open].filter((stream) => stream.isLive);
+  /** Streams of one policy that are live become one. */
+  #merge(onSlow: string | undefined): void {
+    const live = [...this.#open].filter((stream) => stream.isLive && stream.onSlow === onSlow);
     const merged = live.length > 1 && this.#mayMerge && merge(live);
     if (merged) this.#replace(live, [merged]);
   }
@@ -152,7 +158,7 @@ class Streams implements Wire {
   /** One bad filter spoils no other: each is asked for alone. */
   #refused(stream: Stream, why: Problem): void {
     const alone = [...stream.filters].map(([filter, followed]) => {
-      const one = new Stream(stream.after, stream.last);
+      const one = new Stream(stream.after, stream.last, stream.onSlow);
       one.filters.set(filter, followed);
       return one;
     });

@@ -135,6 +135,53 @@ test('filters that are refused together stay apart', async (t) => {
   assert.equal(waiting(), 0);
 });
 
+test('a goodbye says when to come back', async (t) => {
+  const around = new TestSurroundings();
+  const { client, next } = await story(t, { around });
+  const subscription = client.subscribe('a');
+  const stream = await next();
+  stream.write('retry: 2310\n\n' + live(5));
+  await taken(subscription, 1);
+  stream.write('retry: 1850\n' + sent(['goodbye', 1012, 'the node restarts', { reconnect_after_ms: 1850 }]));
+  stream.response.end();
+  while (client.status.kind !== 'waiting') await settled();
+  assert.deepEqual(client.status, { kind: 'waiting', untilMs: 1850, reason: 'the node restarts' });
+});
+
+test('a goodbye for good is one', async (t) => {
+  const { client, next } = await story(t);
+  const subscription = client.subscribe('a');
+  const stream = await next();
+  stream.write(sent(['goodbye', 4003, 'an operator ended the session']));
+  stream.response.end();
+  await assert.rejects(subscription.next(), { closeCode: 4003 });
+});
+
+test('a cursor that can’t be used ends its filter', async (t) => {
+  const { client, next } = await story(t);
+  const subscription = client.subscribe('a', { after: 'x' });
+  (await next()).write(sent(['error', null, 'bad_cursor', 'cursor "x" is no position']) + live(5));
+  await assert.rejects(subscription.next(), { code: 'bad_cursor' });
+});
+
+test('a stream has at most 64 filters and one policy for the slow', async (t) => {
+  const { client, next } = await story(t);
+  for (let at = 0; at < 65; at++) client.subscribe(`t${at}`);
+  client.subscribe('u', { onSlow: 'latest' });
+  const streams = [await next(), await next(), await next()];
+  const queries = streams.map(({ query }) => [query.getAll('topic').length, query.get('on_slow')]);
+  assert.deepEqual(
+    queries.sort().reverse(),
+    [
+      [64, null],
+      [1, 'latest'],
+      [1, null],
+    ]
+      .sort()
+      .reverse(),
+  );
+});
+
 test('publishes go by POST, in order, with their keys', async (t) => {
   const { client, next } = await story(t);
   const all = [

@@ -5,6 +5,8 @@ import { matches } from '../matching.js';
 
 /** The most characters of the filters of one stream: a URL has to fit a request's head. */
 const CHARS_MAX = 6_000;
+/** The most filters of one stream, by the protocol. */
+const FILTERS_MAX = 64;
 
 /** A filter on a stream. */
 interface Followed {
@@ -24,13 +26,14 @@ export class Stream {
   constructor(
     readonly after: string | undefined,
     readonly last?: number,
+    readonly onSlow?: string,
   ) {
     this.cursor = after;
   }
 
   /** True if another filter may be added. */
   fits(filter: string): boolean {
-    return [...this.filters.keys(), filter].join().length <= CHARS_MAX;
+    return this.filters.size < FILTERS_MAX && [...this.filters.keys(), filter].join().length <= CHARS_MAX;
   }
 
   /** What is asked for. */
@@ -38,6 +41,7 @@ export class Stream {
     const query = new URLSearchParams([...this.filters.keys()].map((filter) => ['topic', filter]));
     if (this.after) query.set('after', this.after);
     if (this.last) query.set('last', `${this.last}`);
+    if (this.onSlow) query.set('on_slow', this.onSlow);
     return `${query}`;
   }
 
@@ -76,9 +80,10 @@ export function merge(streams: readonly Stream[]): Stream | undefined {
   const isOne = cursors.every(
     (parts) => parts.map(({ epoch }) => epoch).join() === first.map(({ epoch }) => epoch).join(),
   );
+  const [{ onSlow }] = streams as [Stream];
   if (!isOne) return undefined;
   const lowest = first.map(({ epoch }, at) => `${epoch}:${Math.min(...cursors.map((parts) => parts[at]!.seq))}`);
-  const merged = new Stream(lowest.join());
+  const merged = new Stream(lowest.join(), undefined, onSlow);
   for (const { cursor, filters } of streams) {
     for (const [filter, { id }] of filters) {
       if (!merged.fits(filter)) return undefined;
