@@ -1,21 +1,24 @@
 //! The project's own automation: `cargo xtask test` is everything that a change has to pass.
 
+mod node;
 mod step;
 mod tidy;
 mod tools;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::step::Step;
+use crate::node::Node;
+use crate::step::{Step, Variables};
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test   install what the tests need, then check everything: format, tidiness, lints, build, tests
+  test   install what the tests need, then check everything: format, tidiness, lints, build, tests, browser
   tidy   check only what no other tool does: file lengths, forbidden calls, dependencies, licences, links";
 
 fn main() -> ExitCode {
@@ -37,8 +40,13 @@ fn main() -> ExitCode {
 fn test() -> anyhow::Result<()> {
     let start = Instant::now();
     let root = repository()?;
-    let steps = [
-        Step::call("what the tests need is installed", tools::install),
+    let profile = profile()?;
+    let node = Node::new(profile.parent().context("the profile's folder has no parent")?);
+    let mut steps = vec![
+        Step::call("what the tests need is installed", {
+            let (root, node) = (root.clone(), node.clone());
+            move || tools::install(&root, &node)
+        }),
         Step::cargo(&["fmt", "--all", "--check"]),
         Step::call("tidiness", {
             let root = root.clone();
@@ -48,12 +56,40 @@ fn test() -> anyhow::Result<()> {
         Step::cargo(&["build", "--locked", "--package", "fanfare", "--bin", "fanfare"]),
         Step::cargo(&["test", "--workspace", "--locked"]),
     ];
+    for folder in tidy::NPM_PACKAGES {
+        let variables = variables(&node, &profile);
+        // None of the packages needs a script of its own to be installed.
+        steps.push(Step::npm(
+            folder,
+            &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            variables.clone(),
+        ));
+        steps.push(Step::npm(folder, &["test"], variables));
+    }
     let count = steps.len();
     for (index, step) in steps.into_iter().enumerate() {
         step.run(&format!("{}/{count}", index + 1), &root)?;
     }
     eprintln!("all {count} steps passed in {:.1} s", start.elapsed().as_secs_f32());
     Ok(())
+}
+
+/// What the tests in JavaScript are told: where the broker is, and where what they draw goes.
+fn variables(node: &Node, profile: &Path) -> Variables {
+    let broker = profile.join(format!("fanfare{}", std::env::consts::EXE_SUFFIX));
+    let drawn = profile.join("screenshots");
+    vec![
+        ("PATH", node.search_path()),
+        ("FANFARE_BINARY", OsString::from(broker)),
+        ("FANFARE_SCREENSHOTS", OsString::from(drawn)),
+    ]
+}
+
+/// The folder into which cargo builds with the profile of this program, `target/debug`.
+fn profile() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("this program does not know where it is")?;
+    let parent = own.parent().map(PathBuf::from);
+    parent.context("this program lies in no folder")
 }
 
 /// The folder that holds the workspace.

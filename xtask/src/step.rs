@@ -1,5 +1,6 @@
 //! One step of a longer check: announced, run, and told with the time it took.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -14,8 +15,11 @@ pub(crate) struct Step {
 
 enum Work {
     Call(Box<dyn FnOnce() -> anyhow::Result<()>>),
-    Cargo(&'static [&'static str]),
+    Program { program: OsString, folder: &'static str, arguments: Vec<String>, variables: Variables },
 }
+
+/// Variables of the environment, by their names.
+pub(crate) type Variables = Vec<(&'static str, OsString)>;
 
 impl Step {
     /// A step inside this program.
@@ -24,8 +28,27 @@ impl Step {
     }
 
     /// A call of cargo.
-    pub(crate) fn cargo(arguments: &'static [&'static str]) -> Step {
-        Step { name: format!("cargo {}", arguments.join(" ")), work: Work::Cargo(arguments) }
+    pub(crate) fn cargo(arguments: &[&str]) -> Step {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let name = format!("cargo {}", arguments.join(" "));
+        Step::program(name, cargo, "", arguments, Vec::new())
+    }
+
+    /// A call of npm in the folder of a package.
+    pub(crate) fn npm(folder: &'static str, arguments: &[&str], variables: Variables) -> Step {
+        let name = format!("{folder}: npm {}", arguments.join(" "));
+        Step::program(name, "npm".into(), folder, arguments, variables)
+    }
+
+    fn program(
+        name: String,
+        program: OsString,
+        folder: &'static str,
+        arguments: &[&str],
+        variables: Variables,
+    ) -> Step {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Step { name, work: Work::Program { program, folder, arguments, variables } }
     }
 
     /// Runs it in `root`; an error names the step.
@@ -34,7 +57,11 @@ impl Step {
         let start = Instant::now();
         let done = match self.work {
             Work::Call(work) => work(),
-            Work::Cargo(arguments) => cargo(root, arguments),
+            Work::Program { program, folder, arguments, variables } => {
+                let mut command = Command::new(&program);
+                command.args(arguments).envs(variables).current_dir(root.join(folder));
+                ends_well(&mut command).with_context(|| program.display().to_string())
+            }
         };
         let seconds = start.elapsed().as_secs_f32();
         done.with_context(|| format!("[{number}] failed after {seconds:.1} s: {}", self.name))?;
@@ -43,10 +70,8 @@ impl Step {
     }
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status =
-        Command::new(cargo).args(arguments).current_dir(root).status().context("cargo can't be run")?;
+fn ends_well(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().context("can't be run")?;
     if !status.success() {
         bail!("{status}");
     }

@@ -3,6 +3,7 @@
 mod dependencies;
 mod licenses;
 mod links;
+mod npm;
 mod source;
 
 use std::ffi::OsStr;
@@ -13,6 +14,9 @@ use anyhow::{Context as _, bail};
 
 /// Folders that hold what was built or fetched.
 const NOT_OURS: &[&str] = &["target", "node_modules", "dist", "__pycache__"];
+
+/// The packages of npm, in the order in which they are tested.
+pub(crate) const NPM_PACKAGES: &[&str] = &["tests/browser"];
 
 /// A text file of the repository.
 pub(crate) struct File {
@@ -31,6 +35,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     found.extend(dependencies::check(&files)?);
     found.extend(links::check(&files, |path| root.join(path).exists()));
     found.extend(licenses::check(root)?);
+    found.extend(npm::check(&files, NPM_PACKAGES)?);
     if !found.is_empty() {
         bail!("untidy:\n  {}", found.join("\n  "));
     }

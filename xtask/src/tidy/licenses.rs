@@ -62,7 +62,7 @@ fn platform(root: &Path) -> anyhow::Result<String> {
 }
 
 /// True if an SPDX expression offers terms that are all permissive; `/` is an old way to write OR.
-fn is_permissive(expression: &str) -> bool {
+pub(super) fn is_permissive(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut words = words.as_slice();

@@ -7,7 +7,7 @@ use super::File;
 /// What counts as source, by the end of the name.
 const SOURCES: &[&str] = &["rs", "js", "mjs", "cjs", "ts", "html", "css", "py", "sh"];
 /// What is read beside it.
-const OTHERS: &[&str] = &["md", "toml"];
+const OTHERS: &[&str] = &["md", "toml", "json"];
 
 const LINES_MAX: usize = 400;
 

@@ -1,0 +1,29 @@
+// Debian's Chromium, one process for all stories of a file.
+
+import { chromium } from "playwright-core";
+
+const EXECUTABLE = process.env.FANFARE_CHROMIUM ?? "/usr/bin/chromium";
+/** A name that leads to this machine, as a page's own may that was rebound. */
+export const REBOUND = "rebound.example";
+
+let launched = null;
+
+/** A context of its own for a story: no cookie, no cache and no page of another. */
+export async function context(options) {
+  launched ??= chromium.launch({
+    executablePath: EXECUTABLE,
+    args: [
+      ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
+      // Shared memory is 64 MiB in many containers.
+      "--disable-dev-shm-usage",
+      `--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`,
+    ],
+  });
+  const browser = await launched;
+  return browser.newContext({ reducedMotion: "reduce", locale: "en-GB", timezoneId: "UTC", ...options });
+}
+
+export async function quit() {
+  const browser = await launched;
+  await browser?.close();
+}
