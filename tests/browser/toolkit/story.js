@@ -9,7 +9,7 @@ import { Cutter } from "./cutter.js";
 import { Server } from "./server.js";
 
 const STORY_MS = 60_000;
-const STEP_MS = 20_000;
+const STEP_MS = 10_000;
 
 after(quit);
 
