@@ -6,9 +6,12 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const BINARY = process.env.FANFARE_BINARY ?? fileURLToPath(new URL("../../../target/debug/fanfare", import.meta.url));
+const PATIENCE_MS = 15_000;
+const ASK_EVERY_MS = 50;
 const LISTENING = /listening; open http:\/\/([^/\s]+)\//;
 
 /** A broker that listens. */
@@ -89,9 +92,13 @@ export class Broker {
     return topics.map(({ topic }) => topic);
   }
 
-  /** Sends a signal. */
-  signal(name) {
-    this.#child.kill(name);
+  /** Asks until it holds, for what no event tells of. */
+  async until(what, holds) {
+    const end = performance.now() + PATIENCE_MS;
+    while (!(await holds())) {
+      if (performance.now() > end) throw new Error(`${what}: not within ${PATIENCE_MS} ms`);
+      await pause(ASK_EVERY_MS);
+    }
   }
 
   /** Ends it at once. */

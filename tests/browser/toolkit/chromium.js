@@ -2,23 +2,22 @@
 
 import { chromium } from "playwright-core";
 
-const EXECUTABLE = process.env.FANFARE_CHROMIUM ?? "/usr/bin/chromium";
 /** A name that leads to this machine, as a page's own may that was rebound. */
 export const REBOUND = "rebound.example";
+
+export const EXECUTABLE = process.env.FANFARE_CHROMIUM ?? "/usr/bin/chromium";
+export const FLAGS = [
+  ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
+  // Shared memory is 64 MiB in many containers.
+  "--disable-dev-shm-usage",
+  `--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`,
+];
 
 let launched = null;
 
 /** A context of its own for a story: no cookie, no cache and no page of another. */
 export async function context(options) {
-  launched ??= chromium.launch({
-    executablePath: EXECUTABLE,
-    args: [
-      ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
-      // Shared memory is 64 MiB in many containers.
-      "--disable-dev-shm-usage",
-      `--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`,
-    ],
-  });
+  launched ??= chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
   const browser = await launched;
   return browser.newContext({ reducedMotion: "reduce", locale: "en-GB", timezoneId: "UTC", ...options });
 }

@@ -7,6 +7,7 @@ import { Broker } from "./broker.js";
 import { context, quit } from "./chromium.js";
 import { Cutter } from "./cutter.js";
 import { Server } from "./server.js";
+import { Tabs } from "./tabs.js";
 
 const STORY_MS = 60_000;
 const STEP_MS = 10_000;
@@ -59,7 +60,12 @@ class Stage {
     return this.tab(made, expected);
   }
 
-  /** One more page in the context of another. */
+  /** A window whose tabs can be hidden. */
+  tabs() {
+    return this.#keep(Tabs.start());
+  }
+
+  /** One more page in a context. */
   async tab(context, expected = /^$/) {
     const page = await context.newPage();
     const note = (text) => { if (!expected.test(text)) this.#trouble.push(text); };

@@ -1,0 +1,28 @@
+// The SDK in a page, loaded as its users load it.
+
+import assert from "node:assert/strict";
+
+import { WAYS, startApp } from "../toolkit/sdk.js";
+import { story } from "../toolkit/story.js";
+
+for (const [way, load] of Object.entries(WAYS)) {
+  story(`a page that has the SDK ${way} follows, publishes and resumes`, async (stage) => {
+    const { app, broker, cutter } = await startApp(stage, { load });
+    await broker.publish("orders.eu", { id: 1 });
+    await broker.publish("prices.gold", 2);
+    const { heard, position } = await app.publish("orders.us", { id: 3 });
+    assert.equal(heard, true);
+    assert.match(position, /^0\.[0-9a-z]+:3$/);
+    await app.until('orders.us {"id":3}');
+    cutter.close();
+    await broker.publish("orders.eu", { id: 4 });
+    await broker.publish("orders.born.meanwhile", { id: 5 });
+    cutter.open();
+    await app.until('orders.born.meanwhile {"id":5}');
+    await app.publish("orders.eu", { id: 6 });
+    assert.deepEqual(await app.until('orders.eu {"id":6}'), [
+      "live", 'orders.eu {"id":1}', 'orders.us {"id":3}', 'orders.eu {"id":4}', 'orders.born.meanwhile {"id":5}', "live",
+      'orders.eu {"id":6}',
+    ]);
+  });
+}

@@ -1,0 +1,89 @@
+// The SDK as it is loaded by those who use it, and an app on it.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { build } from "esbuild";
+
+import { within } from "./story.js";
+
+const SDK = fileURLToPath(new URL("../../../clients/js", import.meta.url));
+const APP = new URL("../pages/app.js", import.meta.url);
+const run = promisify(execFile);
+
+/** What browsers say on the console of connections that were cut. */
+export const CUT = /ERR_(CONNECTION|INTERNET|NETWORK|FAILED|EMPTY)|WebSocket connection to .* failed|CORS policy/;
+
+/** Ways to load it, each of which gives the app's text to a server. */
+export const WAYS = {
+  "as one file": (server) => fromFolder(server, "/sdk/fanfare.min.js"),
+  "as its modules": (server) => fromFolder(server, "/sdk/index.js"),
+  "packed, installed and bundled": async (server, stage) => server.text("/app.js", await bundled(stage)),
+};
+
+/** An app on a page of a listed origin, before a broker that it reaches through a proxy that cuts. */
+export async function startApp(stage, { load = WAYS["as one file"], config = "", transports, page: given } = {}) {
+  const server = await stage.server();
+  const broker = await stage.broker(`origins = ["${server.origin}"]\n${config}`);
+  const cutter = await stage.cutter(broker);
+  await load(server, stage);
+  server.text("/app.html", "<!doctype html><title>An app</title><link rel=icon href=data:,><script type=module src=/app.js></script>");
+  const page = given ?? await stage.page({ expected: CUT });
+  const asked = new URLSearchParams({ broker: cutter.url, ...(transports && { transports }) });
+  await page.goto(`${server.origin}/app.html?${asked}`);
+  const app = new App(page);
+  await app.until("live");
+  return { app, page, broker, cutter, server };
+}
+
+/** The app on a page, from outside. */
+export class App {
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** All that came up to a text. */
+  async until(text) {
+    const came = this.page.waitForFunction(() => window.app).then(() => this.page.evaluate((text) => window.app.until(text), text));
+    return within(JSON.stringify(text), came);
+  }
+
+  /** Publishes from the page. */
+  publish(topic, data) {
+    return this.page.evaluate(([topic, data]) => window.app.client.publish(topic, data), [topic, data]);
+  }
+
+  /** Waits until the client stands there: `open`, say. */
+  async stands(status) {
+    await this.page.waitForFunction((status) => window.app.status === status, status);
+  }
+}
+
+async function fromFolder(server, path) {
+  const dist = join(SDK, "dist");
+  assert.ok(existsSync(dist), "the SDK is not built: run `npm ci && npm run build` in clients/js");
+  server.folder("/sdk/", dist);
+  server.text("/app.js", (await readFile(APP, "utf8")).replace('"fanfare-client"', JSON.stringify(path)));
+}
+
+/** The app as a bundler makes it of the package that `npm pack` would publish. */
+async function bundled(stage) {
+  const folder = await mkdtemp(join(tmpdir(), "fanfare-bundle-"));
+  stage.atEnd(() => rm(folder, { recursive: true, force: true }));
+  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: SDK });
+  const [packed] = await readdir(folder);
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  await run("npm", ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", `./${packed}`], { cwd: folder });
+  await writeFile(join(folder, "app.js"), await readFile(APP));
+  const { outputFiles, warnings } = await build({
+    absWorkingDir: folder, entryPoints: ["app.js"], bundle: true, format: "esm", platform: "browser", write: false,
+  });
+  assert.deepEqual(warnings, []);
+  return outputFiles[0].text;
+}
