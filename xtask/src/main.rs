@@ -56,15 +56,12 @@ fn test() -> anyhow::Result<()> {
         Step::cargo(&["build", "--locked", "--package", "fanfare", "--bin", "fanfare"]),
         Step::cargo(&["test", "--workspace", "--locked"]),
     ];
-    for folder in tidy::NPM_PACKAGES {
+    for folder in tidy::npm_packages(&root)? {
         let variables = variables(&node, &profile);
         // None of the packages needs a script of its own to be installed.
-        steps.push(Step::npm(
-            folder,
-            &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            variables.clone(),
-        ));
-        steps.push(Step::npm(folder, &["test"], variables));
+        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        steps.push(Step::npm(&folder, &install, variables.clone()));
+        steps.push(Step::npm(&folder, &["test"], variables));
     }
     let count = steps.len();
     for (index, step) in steps.into_iter().enumerate() {

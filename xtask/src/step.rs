@@ -1,7 +1,7 @@
 //! One step of a longer check: announced, run, and told with the time it took.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ pub(crate) struct Step {
 
 enum Work {
     Call(Box<dyn FnOnce() -> anyhow::Result<()>>),
-    Program { program: OsString, folder: &'static str, arguments: Vec<String>, variables: Variables },
+    Program { program: OsString, folder: PathBuf, arguments: Vec<String>, variables: Variables },
 }
 
 /// Variables of the environment, by their names.
@@ -31,24 +31,24 @@ impl Step {
     pub(crate) fn cargo(arguments: &[&str]) -> Step {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let name = format!("cargo {}", arguments.join(" "));
-        Step::program(name, cargo, "", arguments, Vec::new())
+        Step::program(name, cargo, Path::new(""), arguments, Vec::new())
     }
 
     /// A call of npm in the folder of a package.
-    pub(crate) fn npm(folder: &'static str, arguments: &[&str], variables: Variables) -> Step {
-        let name = format!("{folder}: npm {}", arguments.join(" "));
+    pub(crate) fn npm(folder: &Path, arguments: &[&str], variables: Variables) -> Step {
+        let name = format!("{}: npm {}", folder.display(), arguments.join(" "));
         Step::program(name, "npm".into(), folder, arguments, variables)
     }
 
     fn program(
         name: String,
         program: OsString,
-        folder: &'static str,
+        folder: &Path,
         arguments: &[&str],
         variables: Variables,
     ) -> Step {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Step { name, work: Work::Program { program, folder, arguments, variables } }
+        Step { name, work: Work::Program { program, folder: folder.to_path_buf(), arguments, variables } }
     }
 
     /// Runs it in `root`; an error names the step.

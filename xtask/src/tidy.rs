@@ -15,9 +15,6 @@ use anyhow::{Context as _, bail};
 /// Folders that hold what was built or fetched.
 const NOT_OURS: &[&str] = &["target", "node_modules", "dist", "__pycache__"];
 
-/// The packages of npm, in the order in which they are tested.
-pub(crate) const NPM_PACKAGES: &[&str] = &["tests/browser"];
-
 /// A text file of the repository.
 pub(crate) struct File {
     /// Its path from the root.
@@ -28,18 +25,21 @@ pub(crate) struct File {
 
 /// Checks the repository at `root`; the error lists everything that is untidy.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
-    let mut files = Vec::new();
-    collect(root, Path::new(""), &mut files)?;
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let files = files(root)?;
     let mut found = source::check(&files);
     found.extend(dependencies::check(&files)?);
     found.extend(links::check(&files, |path| root.join(path).exists()));
     found.extend(licenses::check(root)?);
-    found.extend(npm::check(&files, NPM_PACKAGES)?);
+    found.extend(npm::check(&files)?);
     if !found.is_empty() {
         bail!("untidy:\n  {}", found.join("\n  "));
     }
     Ok(())
+}
+
+/// The folders of the packages of npm: the SDK's before that of the tests, which load it.
+pub(crate) fn npm_packages(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    Ok(npm::packages(&files(root)?).map(Path::to_path_buf).collect())
 }
 
 impl File {
@@ -47,6 +47,14 @@ impl File {
     pub(crate) fn is(&self, extension: &str) -> bool {
         self.path.extension() == Some(OsStr::new(extension))
     }
+}
+
+/// The text files of the repository, by their paths.
+fn files(root: &Path) -> anyhow::Result<Vec<File>> {
+    let mut files = Vec::new();
+    collect(root, Path::new(""), &mut files)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }
 
 /// Reads the text files beneath `folder` that are looked at; hidden folders are not.

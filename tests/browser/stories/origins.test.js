@@ -49,17 +49,20 @@ story("a page of another origin is refused in every way, and publishes nothing",
   assert.deepEqual(await broker.topics(), []);
 });
 
+/** What becomes of an EventSource of the page. */
+const eventSource = (page, broker) => page.evaluate((url) => new Promise((resolve) => {
+  const source = new EventSource(`${url}/v1/sse?topic=%3E`);
+  source.onopen = () => resolve("open");
+  source.onerror = () => resolve(source.readyState === EventSource.CLOSED ? "closed" : "comes back");
+}), broker.url);
+
 story("an EventSource of another origin is refused for good", async (stage) => {
   const server = await stage.server();
   const broker = await stage.broker();
   const page = await stage.page({ expected: REFUSED });
   await page.goto(server.origin);
-  const state = await page.evaluate((url) => new Promise((resolve) => {
-    const source = new EventSource(`${url}/v1/sse?topic=%3E`);
-    source.onopen = () => resolve("open");
-    source.onerror = () => resolve(source.readyState === EventSource.CLOSED ? "closed" : "comes back");
-  }), broker.url);
-  assert.equal(state, "closed");
+  assert.equal(await eventSource(page, broker), "closed");
+  assert.deepEqual((await broker.json("/v1/sessions")).sessions, []);
 });
 
 story("a form of another origin that posts to the broker publishes nothing", async (stage) => {
@@ -106,6 +109,7 @@ story("a page of a listed origin follows, publishes and reads the answers", asyn
   assert.deepEqual(await tryAll(page, broker), {
     websocket: "open", text: 200, json: 200, unread: 0, batch: 200, history: 200,
   });
+  assert.equal(await eventSource(page, broker), "open");
   const published = ["batch", "cors.application.json", "cors.text.plain", "no-cors.text.plain"];
   assert.deepEqual((await broker.topics()).sort(), published);
 });

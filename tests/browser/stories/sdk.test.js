@@ -26,3 +26,19 @@ for (const [way, load] of Object.entries(WAYS)) {
     ]);
   });
 }
+
+story("a page that has only server-sent events follows, publishes and resumes as well", async (stage) => {
+  const { app, broker, cutter } = await startApp(stage, { transports: "sse" });
+  await broker.publish("orders.eu", 1);
+  await app.publish("orders.us", 2);
+  await app.until("orders.us 2");
+  assert.deepEqual((await broker.json("/v1/sessions")).sessions.map(({ protocol }) => protocol), ["sse"]);
+  cutter.close();
+  await broker.publish("orders.born.meanwhile", 3);
+  cutter.open();
+  await app.until("orders.born.meanwhile 3");
+  await broker.publish("orders.eu", 4);
+  assert.deepEqual(await app.until("orders.eu 4"), [
+    "live", "orders.eu 1", "orders.us 2", "orders.born.meanwhile 3", "live", "orders.eu 4",
+  ]);
+});

@@ -1,11 +1,15 @@
 // Debian's Chromium, one process for all stories of a file.
 
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
 import { chromium } from "playwright-core";
 
 /** A name that leads to this machine, as a page's own may that was rebound. */
 export const REBOUND = "rebound.example";
 
-export const EXECUTABLE = process.env.FANFARE_CHROMIUM ?? "/usr/bin/chromium";
+const places = process.env.PATH.split(delimiter).map((folder) => join(folder, "chromium"));
+export const EXECUTABLE = process.env.FANFARE_CHROMIUM ?? places.find(existsSync) ?? "/usr/bin/chromium";
 export const FLAGS = [
   ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
   // Shared memory is 64 MiB in many containers.

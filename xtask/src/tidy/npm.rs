@@ -10,12 +10,17 @@ use super::licenses::is_permissive;
 
 const SECTIONS: &[&str] = &["dependencies", "devDependencies", "optionalDependencies"];
 
-/// What is wrong with the packages among `files`; `tested` are the folders whose tests are run.
-pub(super) fn check(files: &[File], tested: &[&str]) -> anyhow::Result<Vec<String>> {
+/// The folders of the packages among `files`.
+pub(super) fn packages(files: &[File]) -> impl Iterator<Item = &Path> {
+    files.iter().filter(|file| file.path.ends_with("package.json")).filter_map(|file| file.path.parent())
+}
+
+/// What is wrong with the packages among `files`.
+pub(super) fn check(files: &[File]) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     for file in files {
         if file.path.ends_with("package.json") {
-            found.extend(manifest(file, files, tested)?);
+            found.extend(manifest(file, files)?);
         } else if file.path.ends_with("package-lock.json") {
             found.extend(lock(file)?);
         }
@@ -23,17 +28,17 @@ pub(super) fn check(files: &[File], tested: &[&str]) -> anyhow::Result<Vec<Strin
     Ok(found)
 }
 
-fn manifest(file: &File, files: &[File], tested: &[&str]) -> anyhow::Result<Vec<String>> {
+fn manifest(file: &File, files: &[File]) -> anyhow::Result<Vec<String>> {
     let path = file.path.display();
     let folder = file.path.parent().unwrap_or(Path::new(""));
     let mut found = Vec::new();
-    if !tested.iter().any(|tested| folder == Path::new(tested)) {
-        found.push(format!("{path}: a package that xtask does not know is never tested"));
-    }
     if !files.iter().any(|other| other.path == folder.join("package-lock.json")) {
         found.push(format!("{path}: there is no package-lock.json beside it"));
     }
     let manifest = parsed(file)?;
+    if !manifest["scripts"]["test"].is_string() {
+        found.push(format!("{path}: without a script `test` it is never tested"));
+    }
     for (name, version) in SECTIONS.iter().flat_map(|section| entries(&manifest, section)) {
         let version = version.as_str().unwrap_or_default();
         if !version.starts_with(|first: char| first.is_ascii_digit()) || version.contains([' ', 'x', '*']) {
@@ -76,9 +81,20 @@ mod tests {
     }
 
     #[test]
+    fn a_package_is_where_its_manifest_is() {
+        let files = ["clients/js/package.json", "clients/js/tsconfig.json", "tests/browser/package.json"];
+        let files = files.map(|path| file(path, "{}"));
+        let found: Vec<&Path> = packages(&files).collect();
+        assert_eq!(found, ["clients/js", "tests/browser"].map(Path::new));
+    }
+
+    #[test]
     fn packages_are_tested_and_their_dependencies_pinned_and_permissive() {
         let files = [
-            file("a/package.json", r#"{"dependencies": {"x": "1.2.3", "y": "^1.2.3"}}"#),
+            file(
+                "a/package.json",
+                r#"{"scripts": {"test": "node --test"}, "dependencies": {"x": "1.2.3", "y": "^1.2.3"}}"#,
+            ),
             file(
                 "a/package-lock.json",
                 r#"{"packages": {"": {}, "node_modules/x": {"license": "MIT"},
@@ -88,13 +104,13 @@ mod tests {
             file("b/package.json", r#"{"devDependencies": {"z": "1.x"}}"#),
         ];
         assert_eq!(
-            check(&files, &["a"]).unwrap(),
+            check(&files).unwrap(),
             [
                 "a/package.json: y is \"^1.2.3\"; write one version, such as \"1.2.3\"",
                 "a/package-lock.json: node_modules/y: the licence MPL-2.0 is not on the list of permissive ones",
                 "a/package-lock.json: node_modules/z: the licence (none) is not on the list of permissive ones",
-                "b/package.json: a package that xtask does not know is never tested",
                 "b/package.json: there is no package-lock.json beside it",
+                "b/package.json: without a script `test` it is never tested",
                 "b/package.json: z is \"1.x\"; write one version, such as \"1.2.3\"",
             ]
         );
