@@ -19,12 +19,14 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test   install what the tests need, then check everything: format, tidiness, lints, build, tests, browser
+  js     check only what is in JavaScript: build the broker, test the SDK, run the tests in a browser
   tidy   check only what no other tool does: file lengths, forbidden calls, dependencies, licences, links";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => test(),
+        ["js"] => javascript(),
         ["tidy"] => repository().and_then(|root| tidy::check(&root)),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
@@ -38,48 +40,78 @@ fn main() -> ExitCode {
 }
 
 fn test() -> anyhow::Result<()> {
-    let start = Instant::now();
     let root = repository()?;
-    let profile = profile()?;
-    let node = Node::new(profile.parent().context("the profile's folder has no parent")?);
+    let node = node()?;
     let mut steps = vec![
-        Step::call("what the tests need is installed", {
-            let (root, node) = (root.clone(), node.clone());
-            move || tools::install(&root, &node)
-        }),
+        installed(&root, &node),
         Step::cargo(&["fmt", "--all", "--check"]),
         Step::call("tidiness", {
             let root = root.clone();
             move || tidy::check(&root)
         }),
         Step::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
-        Step::cargo(&["build", "--locked", "--package", "fanfare", "--bin", "fanfare"]),
+        broker(),
         Step::cargo(&["test", "--workspace", "--locked"]),
     ];
-    for folder in tidy::npm_packages(&root)? {
-        let variables = variables(&node, &profile);
-        // None of the packages needs a script of its own to be installed.
-        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        steps.push(Step::npm(&folder, &install, variables.clone()));
-        steps.push(Step::npm(&folder, &["test"], variables));
-    }
+    steps.extend(npm(&root, &node)?);
+    run(steps, &root)
+}
+
+fn javascript() -> anyhow::Result<()> {
+    let root = repository()?;
+    let node = node()?;
+    let mut steps = vec![installed(&root, &node), broker()];
+    steps.extend(npm(&root, &node)?);
+    run(steps, &root)
+}
+
+fn run(steps: Vec<Step>, root: &Path) -> anyhow::Result<()> {
+    let start = Instant::now();
     let count = steps.len();
     for (index, step) in steps.into_iter().enumerate() {
-        step.run(&format!("{}/{count}", index + 1), &root)?;
+        step.run(&format!("{}/{count}", index + 1), root)?;
     }
     eprintln!("all {count} steps passed in {:.1} s", start.elapsed().as_secs_f32());
     Ok(())
 }
 
+fn installed(root: &Path, node: &Node) -> Step {
+    let (root, node) = (root.to_path_buf(), node.clone());
+    Step::call("what the tests need is installed", move || tools::install(&root, &node))
+}
+
+fn broker() -> Step {
+    Step::cargo(&["build", "--locked", "--package", "fanfare", "--bin", "fanfare"])
+}
+
+/// The tests of each package of npm.
+fn npm(root: &Path, node: &Node) -> anyhow::Result<Vec<Step>> {
+    let variables = variables(node)?;
+    let mut steps = Vec::new();
+    for folder in tidy::npm_packages(root)? {
+        // None of the packages needs a script of its own to be installed.
+        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        steps.push(Step::npm(&folder, &install, variables.clone()));
+        steps.push(Step::npm(&folder, &["test"], variables.clone()));
+    }
+    Ok(steps)
+}
+
 /// What the tests in JavaScript are told: where the broker is, and where what they draw goes.
-fn variables(node: &Node, profile: &Path) -> Variables {
+fn variables(node: &Node) -> anyhow::Result<Variables> {
+    let profile = profile()?;
     let broker = profile.join(format!("fanfare{}", std::env::consts::EXE_SUFFIX));
     let drawn = profile.join("screenshots");
-    vec![
+    Ok(vec![
         ("PATH", node.search_path()),
         ("FANFARE_BINARY", OsString::from(broker)),
         ("FANFARE_SCREENSHOTS", OsString::from(drawn)),
-    ]
+    ])
+}
+
+fn node() -> anyhow::Result<Node> {
+    let profile = profile()?;
+    Ok(Node::new(profile.parent().context("the profile's folder has no parent")?))
 }
 
 /// The folder into which cargo builds with the profile of this program, `target/debug`.

@@ -20,9 +20,9 @@ window.app = {
   get status() {
     return status;
   },
-  /** All that came up to the first that is this text. */
+  /** All that came up to this text. */
   until: (text) => new Promise((resolve) => {
-    told = () => came.includes(text) && resolve([...came]);
+    told = () => came.includes(text) && resolve(came.slice(0, came.lastIndexOf(text) + 1));
     told();
   }),
 };

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 
-import { CUT, startApp } from "../toolkit/sdk.js";
+import { CUT } from "../toolkit/cutter.js";
+import { startApp } from "../toolkit/sdk.js";
 import { story } from "../toolkit/story.js";
 
 const messages = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => `orders.eu ${from + index}`);
@@ -75,4 +76,16 @@ story("a tab that was frozen until the broker gave it up has everything once it 
   await publish(broker, 3, 20);
   await thaw();
   assert.deepEqual(await app.until("orders.eu 20"), ["live", ...messages(1, 20)]);
+});
+
+story("a page is sent away by a broker that stops, and told by the next one that what it kept is gone", async (stage) => {
+  const { app, broker, cutter, server } = await startApp(stage, { config: 'drain = { spread = "0s", reconnect = "100ms" }' });
+  await publish(broker, 1, 2);
+  await app.until("orders.eu 2");
+  const next = await stage.broker(`origins = ["${server.origin}"]`);
+  cutter.lead(next.address);
+  await broker.end();
+  await app.until("gap of anything");
+  await publish(next, 3, 4);
+  assert.deepEqual(await app.until("orders.eu 4"), ["live", ...messages(1, 2), "gap of anything", "live", ...messages(3, 4)]);
 });

@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
 import { openConsole } from "../toolkit/console.js";
+import { CUT } from "../toolkit/cutter.js";
 import { story } from "../toolkit/story.js";
 
 /** What has the focus: its id, else its name. */
@@ -166,22 +167,27 @@ story("the console lists sessions and disconnects one, which is told to stay awa
   await assertProper();
 });
 
-story("the console knows whether the broker is ready, and says when it is gone", async (stage) => {
+story("the console knows whether the broker is ready, says when it is gone, and tries again when it is told to", async (stage) => {
   const broker = await stage.broker();
-  const { page } = await openConsole(stage, broker, { expected: /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/ });
+  const cutter = await stage.cutter(broker);
+  const { page } = await openConsole(stage, cutter, { expected: CUT });
   await page.getByRole("link", { name: "Health" }).click();
   await page.getByText("Ready. The broker delivers, on its own, in memory.").waitFor();
-  await broker.stop();
+  cutter.close();
   await page.getByText("The broker can't be reached.").waitFor();
   await page.getByText("Not known.").waitFor();
-  await page.getByRole("button", { name: "Connect now" }).waitFor();
+  await page.getByText(/; trying again in \d/).waitFor();
+  const before = cutter.refused;
+  await page.getByRole("button", { name: "Connect now" }).click();
+  await broker.until("it has tried again", () => cutter.refused > before);
+  cutter.open();
+  await page.getByText("connected", { exact: true }).waitFor();
 });
 
 story("the console that is cut off comes back by itself and shows what it missed, each once", async (stage) => {
   const broker = await stage.broker();
   const cutter = await stage.cutter(broker);
-  const expected = /ERR_CONNECTION|WebSocket connection to .* failed/;
-  const { page, assertProper } = await openConsole(stage, cutter, { hash: "#/live/%3E", expected });
+  const { page, assertProper } = await openConsole(stage, cutter, { hash: "#/live/%3E", expected: CUT });
   await page.getByText("Following >.").waitFor();
   await broker.publish("a", 1);
   await page.getByText("1 message so far.").waitFor();
@@ -200,7 +206,6 @@ story("the console that is cut off comes back by itself and shows what it missed
   await broker.publish("a", 4);
   await fetch(`${broker.url}/v1/topics/a/messages`, { method: "DELETE" });
   cutter.open();
-  await page.getByRole("button", { name: "Connect now" }).click();
   await page.getByText(/^(1 message|Messages) of a after 0\.\w+:\d up to 0\.\w+:4 (is|are) missing\.$/).waitFor();
   await assertProper();
 });

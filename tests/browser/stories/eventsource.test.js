@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { CUT } from "../toolkit/sdk.js";
+import { CUT } from "../toolkit/cutter.js";
 import { story, within } from "../toolkit/story.js";
 
 /** A page that follows a filter by an EventSource through a proxy that cuts. */

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
 import { openConsole } from "../toolkit/console.js";
+import { CUT } from "../toolkit/cutter.js";
 import { story, within } from "../toolkit/story.js";
 
 const README = new URL("../../../README.md", import.meta.url);
@@ -18,7 +19,7 @@ async function follower(address) {
 story("the README's follower comes back after a cut and misses nothing", async (stage) => {
   const broker = await stage.broker();
   const cutter = await stage.cutter(broker);
-  const { page } = await openConsole(stage, cutter, { expected: /ERR_CONNECTION|WebSocket connection to .* failed/ });
+  const { page } = await openConsole(stage, cutter, { expected: CUT });
   const came = [];
   let more = () => {};
   await page.exposeFunction("shown", (topic, data) => {

@@ -101,6 +101,13 @@ export class Broker {
     }
   }
 
+  /** Asks it to stop, and waits until it has. */
+  async end() {
+    const exit = once(this.#child, "exit");
+    this.#child.kill("SIGTERM");
+    await exit;
+  }
+
   /** Ends it at once. */
   async stop() {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {

@@ -3,6 +3,9 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
+/** What browsers say on the console of connections that were cut. */
+export const CUT = /ERR_(CONNECTION|INTERNET|NETWORK|FAILED|EMPTY)|WebSocket connection to .* failed|CORS policy/;
+
 /** A proxy whose connections can be cut, and that can refuse new ones. */
 export class Cutter {
   #pairs = new Set();
@@ -17,8 +20,7 @@ export class Cutter {
   /** One that passes everything on to `address`. */
   static async start(address) {
     const cutter = new Cutter();
-    const [host, port] = address.split(":");
-    cutter.#target = { host, port: Number(port) };
+    cutter.lead(address);
     cutter.#server.listen(0, "127.0.0.1");
     await once(cutter.#server, "listening");
     return cutter;
@@ -35,6 +37,12 @@ export class Cutter {
 
   get ws() {
     return `ws://${this.address}/v1/ws`;
+  }
+
+  /** New connections lead to this address from here on. */
+  lead(address) {
+    const [host, port] = address.split(":");
+    this.#target = { host, port: Number(port) };
   }
 
   /** Cuts every connection, as a network does that fails: without a word. New ones are let in. */

@@ -11,14 +11,12 @@ import { promisify } from "node:util";
 
 import { build } from "esbuild";
 
+import { CUT } from "./cutter.js";
 import { within } from "./story.js";
 
 const SDK = fileURLToPath(new URL("../../../clients/js", import.meta.url));
 const APP = new URL("../pages/app.js", import.meta.url);
 const run = promisify(execFile);
-
-/** What browsers say on the console of connections that were cut. */
-export const CUT = /ERR_(CONNECTION|INTERNET|NETWORK|FAILED|EMPTY)|WebSocket connection to .* failed|CORS policy/;
 
 /** Ways to load it, each of which gives the app's text to a server. */
 export const WAYS = {
@@ -33,7 +31,10 @@ export async function startApp(stage, { load = WAYS["as one file"], config = "",
   const broker = await stage.broker(`origins = ["${server.origin}"]\n${config}`);
   const cutter = await stage.cutter(broker);
   await load(server, stage);
-  server.text("/app.html", "<!doctype html><title>An app</title><link rel=icon href=data:,><script type=module src=/app.js></script>");
+  const html = "<!doctype html><title>An app</title><link rel=icon href=data:,><script type=module src=/app.js></script>";
+  // The strictest under which an app can work; what it forbids is an error on the page.
+  const policy = `default-src 'none'; script-src 'self'; img-src data:; connect-src ${cutter.url} ws://${cutter.address}`;
+  server.text("/app.html", html, policy);
   const page = given ?? await stage.page({ expected: CUT });
   const asked = new URLSearchParams({ broker: cutter.url, ...(transports && { transports }) });
   await page.goto(`${server.origin}/app.html?${asked}`);

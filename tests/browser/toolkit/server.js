@@ -18,6 +18,7 @@ const TYPES = {
 export class Server {
   #server = createServer((request, response) => this.#answer(request, response));
   #texts = new Map([["/", BLANK]]);
+  #policies = new Map();
   #folders = new Map([
     ["/pages/", join(HERE, "pages")],
     ["/modules/", join(HERE, "node_modules")],
@@ -39,9 +40,10 @@ export class Server {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Serves a text at a path; the path's end tells the type. */
-  text(path, text) {
+  /** Serves a text at a path, under a policy if there is one; the path's end tells the type. */
+  text(path, text, policy) {
     this.#texts.set(path, text);
+    if (policy !== undefined) this.#policies.set(path, policy);
   }
 
   /** Serves the files of a folder beneath a path that ends in `/`. */
@@ -54,7 +56,9 @@ export class Server {
     const type = TYPES[extname(pathname)] ?? TYPES[".html"];
     try {
       const body = this.#texts.get(pathname) ?? await this.#file(pathname);
-      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
+      const policy = this.#policies.get(pathname);
+      const headers = { "content-type": type, "cache-control": "no-store" };
+      response.writeHead(200, policy ? { ...headers, "content-security-policy": policy } : headers).end(body);
     } catch (error) {
       response.writeHead(404, { "content-type": "text/plain" }).end(`${pathname}: ${error.message}`);
     }

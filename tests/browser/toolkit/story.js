@@ -9,8 +9,8 @@ import { Cutter } from "./cutter.js";
 import { Server } from "./server.js";
 import { Tabs } from "./tabs.js";
 
-const STORY_MS = 60_000;
-const STEP_MS = 10_000;
+const STORY_MS = 90_000;
+const STEP_MS = 20_000;
 
 after(quit);
 
