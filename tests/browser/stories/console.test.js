@@ -98,6 +98,7 @@ story("the console says why it does not publish or follow", async (stage) => {
   await field(page, "Filter").fill("a.>.b");
   await page.getByRole("button", { name: "Follow" }).click();
   await page.locator("#following").getByText(/^a\.>\.b is not followed: .*\(bad_filter\)$/).waitFor();
+  assert.equal(await page.locator("#seen").isVisible(), false);
   await assertProper();
 });
 

@@ -101,6 +101,7 @@ export class Live {
 
   ended() {
     this.#filter = "";
+    this.#tellSeen();
     byId("follow-buttons").hidden = true;
     document.querySelector("[data-tab=live]").href = hash("live");
   }
