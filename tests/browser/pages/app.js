@@ -12,6 +12,7 @@ const note = (text) => {
 let status;
 const asked = new URLSearchParams(location.search);
 const client = connect(asked.get("broker"), {
+  ...globalThis.appOptions,
   transports: asked.get("transports")?.split(","),
   onStatus: ({ kind }) => { status = kind; },
 });

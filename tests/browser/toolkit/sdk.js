@@ -18,12 +18,21 @@ const SDK = fileURLToPath(new URL("../../../clients/js", import.meta.url));
 const APP = new URL("../pages/app.js", import.meta.url);
 const run = promisify(execFile);
 
+const MSGPACK = 'import { msgpack } from "fanfare-client/msgpack";\nglobalThis.appOptions = { codec: msgpack };\n';
+
 /** Ways to load it, each of which gives the app's text to a server. */
 export const WAYS = {
-  "as one file": (server) => fromFolder(server, "/sdk/fanfare.min.js"),
-  "as its modules": (server) => fromFolder(server, "/sdk/index.js"),
-  "packed, installed and bundled": async (server, stage) => server.text("/app.js", await bundled(stage)),
+  "as one file": async (server) => fromFolder(server, (await app()).replace('"fanfare-client"', '"/sdk/fanfare.min.js"')),
+  "as its modules": async (server) => fromFolder(server, await app()),
+  "as its modules, with MessagePack": async (server) => fromFolder(server, MSGPACK + await app()),
+  "packed, installed and bundled": async (server, stage) => server.text("/app.js", await bundled(stage, MSGPACK + await app())),
 };
+
+/** The app over one connection for all tabs. */
+export async function shared(server) {
+  const text = await app();
+  return fromFolder(server, text.replace('{ connect } from "fanfare-client"', '{ connectShared as connect } from "fanfare-client/shared"'));
+}
 
 /** An app on a page of a listed origin, before a broker that it reaches through a proxy that cuts. */
 export async function startApp(stage, { load = WAYS["as one file"], config = "", transports, page: given } = {}) {
@@ -35,12 +44,15 @@ export async function startApp(stage, { load = WAYS["as one file"], config = "",
   // The strictest under which an app can work; what it forbids is an error on the page.
   const policy = `default-src 'none'; script-src 'self'; img-src data:; connect-src ${cutter.url} ws://${cutter.address}`;
   server.text("/app.html", html, policy);
-  const page = given ?? await stage.page({ expected: CUT });
   const asked = new URLSearchParams({ broker: cutter.url, ...(transports && { transports }) });
-  await page.goto(`${server.origin}/app.html?${asked}`);
-  const app = new App(page);
-  await app.until("live");
-  return { app, page, broker, cutter, server };
+  const open = async (page) => {
+    await page.goto(`${server.origin}/app.html?${asked}`);
+    const app = new App(page);
+    await app.until("live");
+    return app;
+  };
+  const page = given ?? await stage.page({ expected: CUT });
+  return { app: await open(page), open, page, broker, cutter, server };
 }
 
 /** The app on a page, from outside. */
@@ -55,6 +67,11 @@ export class App {
     return within(JSON.stringify(text), came);
   }
 
+  /** The messages among those. */
+  async messages(text) {
+    return (await this.until(text)).filter((came) => came !== "live");
+  }
+
   /** Publishes from the page. */
   publish(topic, data) {
     return this.page.evaluate(([topic, data]) => window.app.client.publish(topic, data), [topic, data]);
@@ -66,22 +83,25 @@ export class App {
   }
 }
 
-async function fromFolder(server, path) {
+const app = () => readFile(APP, "utf8");
+
+/** An app that names the SDK's modules by their paths, as without a bundler it has to. */
+async function fromFolder(server, text) {
   const dist = join(SDK, "dist");
   assert.ok(existsSync(dist), "the SDK is not built: run `npm ci && npm run build` in clients/js");
   server.folder("/sdk/", dist);
-  server.text("/app.js", (await readFile(APP, "utf8")).replace('"fanfare-client"', JSON.stringify(path)));
+  server.text("/app.js", text.replace('"fanfare-client"', '"/sdk/index.js"').replace(/"fanfare-client\/(\w+)"/, '"/sdk/$1.js"'));
 }
 
 /** The app as a bundler makes it of the package that `npm pack` would publish. */
-async function bundled(stage) {
+async function bundled(stage, text) {
   const folder = await mkdtemp(join(tmpdir(), "fanfare-bundle-"));
   stage.atEnd(() => rm(folder, { recursive: true, force: true }));
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: SDK });
   const [packed] = await readdir(folder);
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
   await run("npm", ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", `./${packed}`], { cwd: folder });
-  await writeFile(join(folder, "app.js"), await readFile(APP));
+  await writeFile(join(folder, "app.js"), text);
   const { outputFiles, warnings } = await build({
     absWorkingDir: folder, entryPoints: ["app.js"], bundle: true, format: "esm", platform: "browser", write: false,
   });

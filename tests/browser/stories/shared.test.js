@@ -1,0 +1,49 @@
+// Tabs that share one connection.
+
+import assert from "node:assert/strict";
+
+import { CUT } from "../toolkit/cutter.js";
+import { shared, startApp } from "../toolkit/sdk.js";
+import { story } from "../toolkit/story.js";
+
+const messages = (to) => Array.from({ length: to }, (_, index) => `orders.eu ${index + 1}`);
+
+async function publish(broker, from, to) {
+  for (let number = from; number <= to; number += 1) await broker.publish("orders.eu", number);
+}
+
+/** Three tabs of one person; the first leads. */
+async function threeTabs(stage) {
+  const { app, open, page, broker, cutter } = await startApp(stage, { load: shared });
+  const others = [];
+  for (const place of [2, 3]) {
+    const tab = await stage.tab(page.context(), CUT);
+    others.push(await open(tab));
+    assert.equal((await broker.json("/v1/sessions")).sessions.length, 1, `with ${place} tabs`);
+  }
+  return { first: app, others, broker, cutter };
+}
+
+story("tabs that share a connection are one session, and each has everything", async (stage) => {
+  const { first, others, broker, cutter } = await threeTabs(stage);
+  await publish(broker, 1, 3);
+  const { heard } = await others[1].publish("orders.eu", 4);
+  assert.equal(heard, true);
+  for (const app of [first, ...others]) assert.deepEqual(await app.messages("orders.eu 4"), messages(4));
+  cutter.close();
+  await publish(broker, 5, 6);
+  cutter.open();
+  for (const app of [first, ...others]) assert.deepEqual(await app.messages("orders.eu 6"), messages(6));
+});
+
+story("when the tab that keeps the connection is closed another takes over, and nobody misses anything", async (stage) => {
+  const { first, others, broker } = await threeTabs(stage);
+  await publish(broker, 1, 2);
+  for (const app of others) await app.until("orders.eu 2");
+  await first.page.close();
+  await publish(broker, 3, 20);
+  for (const app of others) assert.deepEqual(await app.messages("orders.eu 20"), messages(20));
+  await others[0].publish("orders.eu", 21);
+  for (const app of others) assert.deepEqual(await app.messages("orders.eu 21"), messages(21));
+  assert.equal((await broker.json("/v1/sessions")).sessions.length, 1);
+});
