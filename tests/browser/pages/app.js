@@ -21,6 +21,7 @@ window.app = {
   get status() {
     return status;
   },
+  came,
   /** All that came up to this text. */
   until: (text) => new Promise((resolve) => {
     told = () => came.includes(text) && resolve(came.slice(0, came.lastIndexOf(text) + 1));

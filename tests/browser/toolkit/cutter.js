@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 /** What browsers say on the console of connections that were cut. */
-export const CUT = /ERR_(CONNECTION|INTERNET|NETWORK|FAILED|EMPTY)|WebSocket connection to .* failed|CORS policy/;
+export const CUT = /ERR_(CONNECTION|SOCKET|INTERNET|NETWORK|FAILED|EMPTY)|WebSocket connection to .* failed|CORS policy/;
 
 /** A proxy whose connections can be cut, and that can refuse new ones. */
 export class Cutter {

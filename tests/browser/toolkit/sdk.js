@@ -64,7 +64,12 @@ export class App {
   /** All that came up to a text. */
   async until(text) {
     const came = this.page.waitForFunction(() => window.app).then(() => this.page.evaluate((text) => window.app.until(text), text));
-    return within(JSON.stringify(text), came);
+    try {
+      return await within(JSON.stringify(text), came);
+    } catch (error) {
+      error.message += `; what came: ${await this.page.evaluate(() => JSON.stringify([window.app.status, ...window.app.came]))}`;
+      throw error;
+    }
   }
 
   /** The messages among those. */
