@@ -26,11 +26,11 @@ export function connectShared(url: string, options: SharedOptions = {}): Client 
   const until = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve()));
   const hold = (lock: string, held: () => void) =>
     locks.request(lock, { signal: stop.signal }, () => (held(), until)).catch(() => {});
-  // Whoever gets this lock knows that the tab is gone.
-  void hold(`${name}:${tab}`, () => {});
+  // Whoever gets this lock knows that the tab is gone, so nobody may hear of the tab before it has it.
+  const held = new Promise<void>((resolve) => void hold(`${name}:${tab}`, resolve));
   void hold(name, () => until.then(lead(url, name, options, locks)));
   const { token, ...rest } = options;
-  const client = createClient([overChannel(name, tab)], { ...rest, codec: undefined });
+  const client = createClient([overChannel(name, tab, held)], { ...rest, codec: undefined });
   const { close } = client;
   client.close = () => {
     close();
@@ -40,18 +40,24 @@ export function connectShared(url: string, options: SharedOptions = {}): Client 
 }
 
 /** Dials the leading tab. */
-function overChannel(name: string, tab: string): Dial {
+function overChannel(name: string, tab: string, held: Promise<void>): Dial {
   return (tell) => {
     const channel = new BroadcastChannel(name);
     let isOpen = false;
+    let isClosed = false;
     const say = (said: Said) => channel.postMessage(said);
+    const hello = () => void held.then(() => isClosed || say({ kind: 'hello', tab }));
+    const close = () => {
+      isClosed = true;
+      channel.close();
+    };
     channel.onmessage = ({ data }: MessageEvent<Said>) => {
       if (data.kind === 'leads' && isOpen) {
-        channel.close();
+        close();
         tell({ kind: 'closed', code: 1006, reason: 'another tab took over' });
-      } else if (data.kind === 'leads') say({ kind: 'hello', tab });
+      } else if (data.kind === 'leads') hello();
       else if (data.kind === 'closed') {
-        channel.close();
+        close();
         tell(data);
       } else if (data.kind === 'told' && data.tab === tab) {
         if (!isOpen) tell({ kind: 'opened' });
@@ -59,12 +65,12 @@ function overChannel(name: string, tab: string): Dial {
         tell({ kind: 'frame', frame: data.frame });
       }
     };
-    say({ kind: 'hello', tab });
+    hello();
     return {
       send: (frame) => say({ kind: 'asked', tab, frame }),
       close() {
         say({ kind: 'bye', tab });
-        channel.close();
+        close();
       },
     };
   };
