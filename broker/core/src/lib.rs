@@ -4,6 +4,7 @@
 //! [`Worker`] is one worker's sessions. Time comes in as [`Now`], bytes and sockets stay outside: a worker fills
 //! outboxes and names the sessions to write to.
 
+mod backplane;
 mod broker;
 mod clock;
 mod edge;
@@ -26,6 +27,7 @@ mod trie;
 mod waiting;
 mod worker;
 
+pub use backplane::{Ask, Channel, Numbered, PREFIX_SEGMENTS_MAX, Record, Told, TopicRead};
 pub use broker::{BadCursor, Broker, BrokerStats, History, Publishing, Wake};
 pub use clock::Now;
 pub use edge::Edge;
