@@ -5,6 +5,7 @@
 
 mod binary;
 mod broker;
+pub mod checker;
 mod client;
 mod events;
 mod http;
