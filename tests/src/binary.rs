@@ -13,10 +13,13 @@ pub(crate) fn path() -> &'static Path {
     BUILT.get_or_init(build).as_deref().expect("the binary under test can be built")
 }
 
-/// `<target>[/<platform>]/<profile>/deps/<test>` is where cargo puts tests. None if the build fails.
+/// `<target>[/<platform>]/<profile>/deps/<test>` is where cargo puts tests; programs lie one folder higher. None if the
+/// build fails.
 fn build() -> Option<PathBuf> {
-    let test = std::env::current_exe().expect("a running test has an executable");
-    let folder = test.ancestors().nth(2).expect("tests lie in the profile's deps").to_owned();
+    let own = std::env::current_exe().expect("a running program has an executable");
+    let folder = own.parent().expect("a file lies in a folder");
+    let folder =
+        if name(folder) == "deps" { folder.parent().expect("deps lies in the profile's") } else { folder };
     let profile = name(&folder);
     let above: Vec<&Path> = folder.ancestors().skip(1).take(2).collect();
     let target = above.iter().find(|folder| folder.join(TARGET_MARK).is_file()).expect("a target folder");

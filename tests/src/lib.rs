@@ -8,6 +8,7 @@ mod broker;
 pub mod checker;
 mod client;
 mod events;
+pub mod harness;
 mod http;
 mod http2;
 mod log;

@@ -144,7 +144,7 @@ impl Session {
         context: &mut Context<'_, '_>,
     ) {
         let mut is_its = false;
-        let mut miss = |following: &mut Following, context: &mut Context<'_, '_>| match topic {
+        let miss = |following: &mut Following, context: &mut Context<'_, '_>| match topic {
             Some(topic) => following.miss_topic(topic, from, to, context),
             None => following.miss_all(from, to, context),
         };

@@ -1,0 +1,142 @@
+//! Runs real nodes with publishers and subscribers, does them harm by a plan that a seed draws, and writes down what
+//! everybody saw, for the [`checker`](crate::checker).
+//!
+//! Clients here keep their own books and believe nothing: an attempt without an answer has an unknown outcome, and a
+//! cursor moves only as the protocol says. The same seed gives the same plan; how threads and sockets interleave is
+//! the machine's chance.
+
+mod chance;
+mod cluster;
+mod faults;
+mod history;
+mod link;
+mod plan;
+mod publisher;
+mod reads;
+mod ready;
+mod scenarios;
+mod subscriber;
+mod world;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::checker::{self, Event, Report};
+
+pub use chance::Chance;
+pub use faults::Fault;
+pub use plan::{Goal, Habits, Plan, Strike};
+pub use scenarios::{SCENARIOS, Scenario, scenario};
+
+use cluster::Cluster;
+use history::History;
+use subscriber::Subscriber;
+use world::{Stage, World};
+
+/// How long the part of a run with faults may take before it is given up; far longer than it does.
+const RUN_MAX: Duration = Duration::from_secs(600);
+/// How long everybody has to come to the end after the last fault is healed.
+const SETTLE_MAX: Duration = Duration::from_secs(20);
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Ran {
+    /// The history; removed by [`Ran::forget`].
+    pub history: PathBuf,
+    /// What the checker says of it.
+    pub report: Report,
+    /// What was done, in figures.
+    pub figures: String,
+}
+
+/// Runs a plan and checks its history; an error if the run itself could not be done.
+pub async fn run(plan: &Plan) -> anyhow::Result<Ran> {
+    let path = path_of(plan);
+    let history = History::create(&path)?;
+    let world = Arc::new(World::new(plan.clone(), history));
+    let run = Event::Run { name: plan.name.to_owned(), seed: plan.seed, keeps_all: plan.keeps_all };
+    world.history.record(run);
+    let cluster = Cluster::start(&world).await;
+    let ran = go(&world, &cluster).await;
+    world.history.close()?;
+    ran.with_context(|| format!("{} with seed {}: {}", plan.name, plan.seed, path.display()))?;
+    let file = File::open(&path).with_context(|| path.display().to_string())?;
+    let report = checker::check(BufReader::new(file))?;
+    let figures = world.figures();
+    Ok(Ran { history: path, report, figures })
+}
+
+/// Runs a plan; panics with what was found if anything is broken, and keeps the history then.
+pub async fn assert_holds(plan: &Plan) {
+    let ran = run(plan).await.unwrap_or_else(|error| panic!("{error:#}"));
+    eprintln!("{} with seed {}: {}", plan.name, plan.seed, ran.figures);
+    assert!(
+        ran.report.is_clean(),
+        "{} with seed {} broke promises; its history is {}\n{}",
+        plan.name,
+        plan.seed,
+        ran.history.display(),
+        ran.report
+    );
+    ran.forget();
+}
+
+impl Ran {
+    /// Removes the history.
+    pub fn forget(self) {
+        // It is in the folder for temporary files, where anybody may have removed it.
+        drop(std::fs::remove_file(self.history));
+    }
+}
+
+async fn go(world: &Arc<World>, cluster: &Cluster) -> anyhow::Result<()> {
+    let mut publishers = JoinSet::new();
+    let mut others = JoinSet::new();
+    for number in 0..world.plan.publishers {
+        publishers.spawn(publisher::run(number, world.clone()));
+    }
+    for number in 0..world.plan.subscribers.len() {
+        others.spawn(Subscriber::new(number, world.clone()).run());
+    }
+    for node in 0..world.plan.nodes {
+        others.spawn(ready::watch(node, world.clone()));
+    }
+    let harm = async {
+        cluster.strike_all(world).await?;
+        world.reach_goal().await;
+        world.enter(Stage::Ending);
+        while let Some(done) = publishers.join_next().await {
+            done?;
+        }
+        anyhow::Ok(())
+    };
+    timeout(RUN_MAX, harm).await.context("the run does not come to its end")??;
+    reads::read_all(world).await?;
+    let end = reads::top(world).await?;
+    world.enter(Stage::Settling(end));
+    // Who has not come to the end by then is for the checker to name.
+    drop(timeout(SETTLE_MAX, world.until_all_there()).await);
+    world.history.record(Event::Quiet {});
+    world.enter(Stage::Over);
+    others.abort_all();
+    while let Some(done) = others.join_next().await {
+        match done {
+            Err(error) if !error.is_cancelled() => anyhow::bail!("a client failed: {error}"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn path_of(plan: &Plan) -> PathBuf {
+    let name = plan.name.replace(' ', "-");
+    let file = format!("fanfare-history-{name}-{}-{}.jsonl", plan.seed, std::process::id());
+    Path::new(&std::env::temp_dir()).join(file)
+}

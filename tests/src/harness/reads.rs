@@ -1,0 +1,109 @@
+//! Reads what is kept once nothing is published any more, and where each life of numbering has ended.
+
+use anyhow::{Context as _, bail};
+use fanfare_protocol::Position;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::world::World;
+use crate::checker::Event;
+use crate::http::{Ask, read_answer};
+use crate::watchdog::within;
+use crate::wire::Wire;
+
+/// The most frames of one answer.
+const PAGE: usize = 1_000;
+
+/// Reads every topic from the start of the life that goes on, and from the start and the end of the others, at
+/// every node.
+pub(super) async fn read_all(world: &World) -> anyhow::Result<()> {
+    let current = top(world).await?.epoch;
+    let newest = world.history.newest();
+    let mut read = 0;
+    for node in 0..world.plan.nodes {
+        let mut reader = Reader::open(world, node).await?;
+        for topic in &world.plan.topics {
+            read += 1;
+            reader.read(read, topic, Position { epoch: current, seq: 0 }, true).await?;
+        }
+        for (epoch, seq) in newest.iter().filter(|(epoch, _)| **epoch != current) {
+            for seq in [0, *seq] {
+                read += 1;
+                reader.read(read, &world.plan.topics[0], Position { epoch: *epoch, seq }, false).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The position of the newest message.
+pub(super) async fn top(world: &World) -> anyhow::Result<Position> {
+    let mut reader = Reader::open(world, 0).await?;
+    let page = reader.page("no.such.topic", None, 1).await?;
+    position(&page["cursor"])
+}
+
+struct Reader<'a> {
+    world: &'a World,
+    node: usize,
+    wire: Wire,
+}
+
+impl Reader<'_> {
+    async fn open(world: &World, node: usize) -> anyhow::Result<Reader<'_>> {
+        let address = world.address(node).await;
+        let stream = within("connecting", TcpStream::connect(address)).await?;
+        Ok(Reader { world, node, wire: Wire::from(stream) })
+    }
+
+    /// Reads one topic, all of it or one page.
+    async fn read(&mut self, read: u64, topic: &str, after: Position, is_whole: bool) -> anyhow::Result<()> {
+        let node = self.world.node(self.node);
+        self.world.history.record(Event::Read { read, node, topic: topic.to_owned(), after });
+        let mut cursor = after;
+        loop {
+            let page = self.page(topic, Some(cursor), if is_whole { PAGE } else { 1 }).await?;
+            for frame in page["frames"].as_array().context("an answer has frames")? {
+                self.world.history.record(kept(read, frame)?);
+            }
+            cursor = position(&page["cursor"])?;
+            if !is_whole || page["more"] != true {
+                break;
+            }
+        }
+        self.world.history.record(Event::ReadEnd { read, cursor });
+        Ok(())
+    }
+
+    async fn page(&mut self, topic: &str, after: Option<Position>, limit: usize) -> anyhow::Result<Value> {
+        let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+        let ask = Ask::new("GET", &format!("/v1/topics/{topic}/messages?limit={limit}{after}"));
+        self.wire.write(&ask.bytes("localhost")).await?;
+        let answer = read_answer(&mut self.wire).await.context("the node does not answer")?;
+        if answer.status != 200 {
+            bail!("the history of {topic:?} can't be read: {}", answer.text());
+        }
+        Ok(answer.json())
+    }
+}
+
+fn kept(read: u64, frame: &Value) -> anyhow::Result<Event> {
+    let topic = frame[1].as_str().map(str::to_owned);
+    if frame[0] == "gap" {
+        return Ok(Event::Hole { read, topic, from: position(&frame[2])?, to: position(&frame[3])? });
+    }
+    let topic = topic.context("a message has a topic")?;
+    Ok(Event::Kept { read, topic, position: position(&frame[2])?, data: data(&frame[3]) })
+}
+
+/// The position that a frame has there.
+pub(super) fn position(value: &Value) -> anyhow::Result<Position> {
+    let text = value.as_str().with_context(|| format!("{value} is no position"))?;
+    text.parse().with_context(|| format!("{text:?}"))
+}
+
+/// The name of a message: its data without what fills it up.
+pub(super) fn data(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.split(' ').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,147 @@
+//! What all tasks of a run share.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanfare_protocol::Position;
+use tokio::sync::watch;
+
+use super::chance::Chance;
+use super::history::History;
+use super::plan::Plan;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Publishers publish and things go wrong.
+    Pouring,
+    /// Publishers come to their end.
+    Ending,
+    /// Nothing is published above this position any more: subscribers come to the end.
+    Settling(Position),
+    /// Everybody goes.
+    Over,
+}
+
+/// The run, its nodes' addresses, and the counts that everything waits for.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) history: History,
+    /// Where each node listens; none while it does not.
+    addresses: Vec<watch::Sender<Option<SocketAddr>>>,
+    stage: watch::Sender<Stage>,
+    /// Publishes that were answered with a position.
+    published: watch::Sender<u64>,
+    joined: watch::Sender<u64>,
+    /// Subscribers that are at the end.
+    there: watch::Sender<usize>,
+    sessions: AtomicU64,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan, history: History) -> World {
+        World {
+            addresses: (0..plan.nodes).map(|_| watch::Sender::new(None)).collect(),
+            plan,
+            history,
+            stage: watch::Sender::new(Stage::Pouring),
+            published: watch::Sender::new(0),
+            joined: watch::Sender::new(0),
+            there: watch::Sender::new(0),
+            sessions: AtomicU64::new(0),
+        }
+    }
+
+    /// The name of a node.
+    pub(super) fn node(&self, number: usize) -> String {
+        format!("n{}", number + 1)
+    }
+
+    pub(super) fn move_to(&self, node: usize, address: Option<SocketAddr>) {
+        self.addresses[node].send_replace(address);
+    }
+
+    /// Where a node listens; waits until it does.
+    pub(super) async fn address(&self, node: usize) -> SocketAddr {
+        let mut address = self.addresses[node].subscribe();
+        let address = address.wait_for(Option::is_some).await.expect("the world holds the sender");
+        address.expect("it was waited for")
+    }
+
+    /// One of the nodes that listen; if none does, the first that is waited for.
+    pub(super) async fn some_node(&self, chance: &mut Chance) -> (usize, SocketAddr) {
+        let first = chance.below(self.plan.nodes);
+        for node in (0..self.plan.nodes).map(|step| (first + step) % self.plan.nodes) {
+            let address = *self.addresses[node].borrow();
+            if let Some(address) = address {
+                return (node, address);
+            }
+        }
+        (first, self.address(first).await)
+    }
+
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    pub(super) fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    pub(super) fn is_pouring(&self) -> bool {
+        *self.stage.borrow() == Stage::Pouring
+    }
+
+    /// A number for a session.
+    pub(super) fn open_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn count_published(&self) {
+        self.published.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn count_joined(&self) {
+        self.joined.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn count_there(&self) {
+        self.there.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until `more` publishes were answered from here on.
+    pub(super) async fn until_published(&self, more: u64) {
+        let mut published = self.published.subscribe();
+        let wanted = *published.borrow() + more;
+        published.wait_for(|count| *count >= wanted).await.expect("the world holds the sender");
+    }
+
+    /// Waits until what was to be done is done.
+    pub(super) async fn reach_goal(&self) {
+        let goal = self.plan.goal;
+        let (mut published, mut joined) = (self.published.subscribe(), self.joined.subscribe());
+        published.wait_for(|count| *count >= goal.publishes).await.expect("the world holds the sender");
+        joined.wait_for(|count| *count >= goal.joins).await.expect("the world holds the sender");
+    }
+
+    /// Waits until all subscribers are at the end.
+    pub(super) async fn until_all_there(&self) {
+        let mut there = self.there.subscribe();
+        let all = self.plan.subscribers.len();
+        there.wait_for(|count| *count >= all).await.expect("the world holds the sender");
+    }
+
+    /// What was done, for people.
+    pub(super) fn figures(&self) -> String {
+        format!(
+            "{} publishes, {} subscribes in {} sessions, {} lives, {} lines in {:.1} s",
+            *self.published.borrow(),
+            *self.joined.borrow(),
+            self.sessions.load(Ordering::Relaxed),
+            self.history.newest().len(),
+            self.history.lines(),
+            self.history.now() as f64 / 1e6,
+        )
+    }
+}
