@@ -1,9 +1,9 @@
 //! What was: which messages there are, where each stands, and how the lives of numbering hang together.
 //!
 //! A message is there if an answer, a delivery or a read says so. Lives that a resume goes through without notice are
-//! one **chain** of rising seqs, each life up to its end; what a life numbered beyond its end, and a life that nobody
-//! remembers, is a **branch**. Which it is, is known by reading from each life's start and from the highest seq seen in
-//! it: a null gap is the end of that life.
+//! one **chain** of rising seqs, each life up to its end; what a life numbered beyond its end, and a life of which nobody
+//! ever read anything, is a **branch**. Which it is, is known by reading from each life's start, which shows that the
+//! life is remembered, and from the highest seq seen in it, where a null gap is its end.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,18 +18,26 @@ use super::{Claim, Event, Numbered, Outcome, Report};
 pub(super) struct Facts {
     pub(super) topics: Names,
     pub(super) keeps_all: bool,
-    /// The messages of each partition that a resume can meet, in order of seq.
-    pub(super) chains: BTreeMap<u16, Vec<Placed>>,
+    /// The messages of each chain, in order of seq.
+    pub(super) chains: BTreeMap<usize, Vec<Placed>>,
     /// The other messages of each life, in order of seq.
     pub(super) branches: BTreeMap<Epoch, Vec<Placed>>,
-    /// The end of each life that is remembered; of the one that goes on, no bound.
-    pub(super) ends: BTreeMap<Epoch, u64>,
+    /// The lives of chains.
+    pub(super) lives: BTreeMap<Epoch, Life>,
     /// The life of each partition that goes on.
     pub(super) current: BTreeMap<u16, Epoch>,
     /// When each life was first seen.
-    lives: BTreeMap<Epoch, u64>,
+    seen: BTreeMap<Epoch, u64>,
     /// With a single node: what it had answered to publishers by when, the highest seq of each life.
     answered: HashMap<Epoch, Vec<Answered>>,
+}
+
+/// A life's place in its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) chain: usize,
+    /// The highest seq from which a resume needs no notice; no bound if none is known.
+    pub(super) end: u64,
 }
 
 /// A message in its place.
@@ -56,37 +64,36 @@ impl Facts {
     /// Puts together what the lines say, and reports where they contradict each other.
     pub(super) fn gather(lines: &[Numbered], report: &mut Report) -> Facts {
         let mut facts = Facts::default();
+        facts.gather_seen(lines);
         facts.gather_lives(lines);
-        facts.gather_ends(lines);
         facts.gather_answers(lines);
         for (position, placed) in Places::gather(lines, &mut facts.topics, report) {
-            let list = if facts.is_on_chain(position) {
-                facts.chains.entry(position.epoch.partition).or_default()
-            } else {
-                facts.branches.entry(position.epoch).or_default()
+            let list = match facts.chain_of(position) {
+                Some(chain) => facts.chains.entry(chain).or_default(),
+                None => facts.branches.entry(position.epoch).or_default(),
             };
             list.push(placed);
         }
-        for (partition, chain) in &mut facts.chains {
+        for chain in facts.chains.values_mut() {
             chain.sort_by_key(|placed| placed.position.seq);
             for pair in chain.windows(2).filter(|pair| pair[0].position.seq == pair[1].position.seq) {
                 report.add(Claim::TwoMessagesAtOnePosition, &[pair[0].line, pair[1].line], || {
                     let [a, b] = [pair[0].position, pair[1].position];
-                    format!("partition {partition} goes on from one life to the next, and {a} and {b} are one place")
+                    format!("one life goes on from the other, and {a} and {b} are one place")
                 });
             }
         }
         facts
     }
 
-    /// True if a resume from there needs no notice.
-    pub(super) fn is_on_chain(&self, position: Position) -> bool {
-        self.ends.get(&position.epoch).is_some_and(|end| position.seq <= *end)
+    /// The chain on which a position lies, if it lies on one.
+    pub(super) fn chain_of(&self, position: Position) -> Option<usize> {
+        self.lives.get(&position.epoch).filter(|life| position.seq <= life.end).map(|life| life.chain)
     }
 
     /// True if this life was seen before that time.
     pub(super) fn is_seen_before(&self, epoch: Epoch, at: u64) -> bool {
-        self.lives.get(&epoch).is_some_and(|seen| *seen < at)
+        self.seen.get(&epoch).is_some_and(|seen| *seen < at)
     }
 
     /// The highest seq of a life that was answered before that time, and the line.
@@ -97,7 +104,7 @@ impl Facts {
         Some((answered.seq_max, answered.line))
     }
 
-    fn gather_lives(&mut self, lines: &[Numbered]) {
+    fn gather_seen(&mut self, lines: &[Numbered]) {
         for line in lines {
             match &line.event {
                 Event::Run { keeps_all, .. } => self.keeps_all = *keeps_all,
@@ -119,41 +126,52 @@ impl Facts {
 
     fn see<'a>(&mut self, epochs: impl IntoIterator<Item = &'a Epoch>, at: u64) {
         for epoch in epochs {
-            let seen = self.lives.entry(*epoch).or_insert(at);
+            let seen = self.seen.entry(*epoch).or_insert(at);
             *seen = at.min(*seen);
         }
     }
 
-    /// The ends of lives, by the reads.
-    fn gather_ends(&mut self, lines: &[Numbered]) {
-        let mut afters: BTreeMap<u64, Position> = BTreeMap::new();
-        let mut breaks: BTreeMap<u64, Position> = BTreeMap::new();
-        let mut read_to: BTreeMap<u64, Position> = BTreeMap::new();
+    /// How lives hang together, by the reads in their order.
+    fn gather_lives(&mut self, lines: &[Numbered]) {
+        let mut open: BTreeMap<u64, (Position, Option<Position>)> = BTreeMap::new();
+        let mut is_remembered: BTreeMap<Epoch, bool> = BTreeMap::new();
         for line in lines {
             match &line.event {
-                Event::Read { read, after, .. } => drop(afters.insert(*read, *after)),
+                Event::Read { read, after, .. } => drop(open.insert(*read, (*after, None))),
                 Event::Hole { read, topic: None, from, to } if from.epoch != to.epoch => {
-                    breaks.entry(*read).or_insert(*to);
+                    if let Some((_, broken)) = open.get_mut(read) {
+                        broken.get_or_insert(*to);
+                    }
                 }
-                Event::ReadEnd { read, cursor } => drop(read_to.insert(*read, *cursor)),
+                Event::ReadEnd { read, cursor } => {
+                    let Some((after, broken)) = open.remove(read) else { continue };
+                    self.current.insert(cursor.epoch.partition, cursor.epoch);
+                    if after.seq == 0 {
+                        is_remembered.insert(after.epoch, broken.is_none());
+                    }
+                    if broken.is_none() {
+                        self.join_lives(after.epoch, cursor.epoch);
+                    }
+                    if let (Some(to), Some(true)) = (broken, is_remembered.get(&after.epoch))
+                        && let Some(life) = self.lives.get_mut(&after.epoch)
+                    {
+                        life.end = to.seq.min(life.end);
+                    }
+                }
                 _ => {}
             }
         }
-        for cursor in read_to.values() {
-            self.current.insert(cursor.epoch.partition, cursor.epoch);
+    }
+
+    /// Two lives are of one chain.
+    fn join_lives(&mut self, one: Epoch, other: Epoch) {
+        let new = Life { chain: self.lives.len(), end: u64::MAX };
+        let kept = self.lives.entry(one).or_insert(new).chain;
+        let new = Life { chain: kept, end: u64::MAX };
+        let merged = self.lives.entry(other).or_insert(new).chain;
+        for life in self.lives.values_mut().filter(|life| life.chain == merged) {
+            life.chain = kept;
         }
-        let complete = || afters.iter().filter(|(read, _)| read_to.contains_key(read));
-        for (read, after) in complete().filter(|(_, after)| after.seq == 0) {
-            if !breaks.contains_key(read) {
-                self.ends.insert(after.epoch, u64::MAX);
-            }
-        }
-        for (read, after) in complete() {
-            if let (Some(to), Some(end)) = (breaks.get(read), self.ends.get_mut(&after.epoch)) {
-                *end = to.seq.min(*end);
-            }
-        }
-        self.ends.extend(self.current.values().map(|epoch| (*epoch, u64::MAX)));
     }
 
     fn gather_answers(&mut self, lines: &[Numbered]) {
@@ -171,7 +189,7 @@ impl Facts {
         if nodes.count() > 1 {
             self.answered.clear();
         }
-        for epoch in self.lives.keys() {
+        for epoch in self.seen.keys() {
             let Some(answers) = self.answered.get_mut(epoch) else { continue };
             answers.sort_by_key(|answered| answered.end);
             let mut highest = (0, 0);

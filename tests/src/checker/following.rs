@@ -108,12 +108,8 @@ impl Following {
             });
         }
         if let Some(last) = &mut self.last {
-            if self.stage == Stage::Replayed
-                && last.start.epoch == position.epoch
-                && position.seq <= last.start.seq
-            {
-                let rises = last.receive(context.facts.topics.known(topic).unwrap_or(u32::MAX), position);
-                if !rises {
+            if self.stage == Stage::Replayed && last.is_below_start(position, context.facts) {
+                if !last.receive(context.facts.topics.known(topic).unwrap_or(u32::MAX), position) {
                     self.report_back(position, context);
                 }
                 return self.received.push((position, context.line));

@@ -26,6 +26,14 @@ impl Last {
         Last { count, start, newest: 0, received: BTreeMap::new() }
     }
 
+    /// True if a message there is one of the last, and not of what follows.
+    pub(super) fn is_below_start(&self, position: Position, facts: &Facts) -> bool {
+        let chain = facts.chain_of(position);
+        let is_one_row =
+            position.epoch == self.start.epoch || (chain.is_some() && chain == facts.chain_of(self.start));
+        is_one_row && position.seq <= self.start.seq
+    }
+
     /// Notes a message; false if it does not lie behind the one before.
     pub(super) fn receive(&mut self, topic: u32, position: Position) -> bool {
         let rises = position.seq > self.newest;

@@ -17,7 +17,7 @@ pub(super) struct Paths<'a> {
 /// A row of messages with rising seqs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Way {
-    Chain(u16),
+    Chain(usize),
     Branch(Epoch),
 }
 
@@ -41,9 +41,9 @@ impl<'a> Paths<'a> {
 
     /// What the filter matches above `from` and below `to`, or up to and with it.
     pub(super) fn between(&mut self, filter: &Filter, from: Position, to: Position, with: bool) -> Between {
-        let is_on_chain = self.facts.is_on_chain(from);
-        let end = if is_on_chain { self.facts.ends.get(&to.epoch).copied() } else { None };
-        if from.epoch != to.epoch && (!is_on_chain || end.is_none()) {
+        let chain = self.facts.chain_of(from);
+        let life = self.facts.lives.get(&to.epoch).filter(|life| Some(life.chain) == chain);
+        if from.epoch != to.epoch && life.is_none() {
             return Between::OtherLife;
         }
         match from.seq.cmp(&to.seq) {
@@ -53,11 +53,11 @@ impl<'a> Paths<'a> {
         }
         let above = from.seq;
         let below = if with { to.seq.saturating_add(1) } else { to.seq };
-        let Some(end) = end else {
+        let Some(life) = life else {
             return Between::Ahead(self.pick(filter, Way::Branch(to.epoch), above, below));
         };
-        let chain = Way::Chain(to.epoch.partition);
-        let mut due = self.pick(filter, chain, above, below.min(end.saturating_add(1)));
+        let (way, end) = (Way::Chain(life.chain), life.end);
+        let mut due = self.pick(filter, way, above, below.min(end.saturating_add(1)));
         if to.seq > end {
             due.extend(self.pick(filter, Way::Branch(to.epoch), above.max(end), below));
         }
@@ -77,14 +77,13 @@ impl<'a> Paths<'a> {
         const LOOKED_AT: usize = 16;
         let facts = self.facts;
         let topic = Filter::parse(facts.topics.text(placed.topic)).expect("topics were checked");
-        let way = if facts.is_on_chain(placed.position) {
-            Way::Chain(placed.position.epoch.partition)
-        } else {
-            Way::Branch(placed.position.epoch)
-        };
-        let list = self.picked(&topic, way);
-        let first = list.partition_point(|other| other.position.seq <= placed.position.seq);
-        list[first..].iter().take(LOOKED_AT).any(|newer| newer.start <= at)
+        let chain = facts.chain_of(placed.position).map(Way::Chain);
+        let ways = [chain, Some(Way::Branch(placed.position.epoch))];
+        ways.into_iter().flatten().any(|way| {
+            let list = self.picked(&topic, way);
+            let first = list.partition_point(|other| other.position.seq <= placed.position.seq);
+            list[first..].iter().take(LOOKED_AT).any(|newer| newer.start <= at)
+        })
     }
 
     fn pick(&mut self, filter: &Filter, way: Way, above: u64, below: u64) -> Vec<Placed> {
@@ -99,7 +98,7 @@ impl<'a> Paths<'a> {
         let number = self.filters.number(filter.as_str());
         self.picked.entry((way, number)).or_insert_with(|| {
             let row = match way {
-                Way::Chain(partition) => facts.chains.get(&partition),
+                Way::Chain(chain) => facts.chains.get(&chain),
                 Way::Branch(epoch) => facts.branches.get(&epoch),
             };
             let mut matches: HashMap<u32, bool> = HashMap::new();

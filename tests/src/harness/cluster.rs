@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::faults::Fault;
 use super::plan::Strike;
+use super::reads;
 use super::world::World;
 use crate::broker::{Broker, Setup};
 use crate::checker::Event;
@@ -33,6 +34,7 @@ impl Cluster {
         for strike in &world.plan.strikes {
             world.until_published(strike.after_publishes).await;
             self.strike(strike, world).await.with_context(|| strike.fault.name())?;
+            reads::read_lives(world, 0).await.with_context(|| strike.fault.name())?;
         }
         Ok(())
     }

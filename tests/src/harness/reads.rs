@@ -14,23 +14,26 @@ use crate::wire::Wire;
 /// The most frames of one answer.
 const PAGE: usize = 1_000;
 
-/// Reads every topic from the start of the life that goes on, and from the start and the end of the others, at
-/// every node.
+/// Reads every topic, and the start and the end of every life, at every node.
 pub(super) async fn read_all(world: &World) -> anyhow::Result<()> {
     let current = top(world).await?.epoch;
-    let newest = world.history.newest();
-    let mut read = 0;
     for node in 0..world.plan.nodes {
         let mut reader = Reader::open(world, node).await?;
         for topic in &world.plan.topics {
-            read += 1;
-            reader.read(read, topic, Position { epoch: current, seq: 0 }, true).await?;
+            reader.read(topic, Position { epoch: current, seq: 0 }, true).await?;
         }
-        for (epoch, seq) in newest.iter().filter(|(epoch, _)| **epoch != current) {
-            for seq in [0, *seq] {
-                read += 1;
-                reader.read(read, &world.plan.topics[0], Position { epoch: *epoch, seq }, false).await?;
-            }
+        read_lives(world, node).await?;
+    }
+    Ok(())
+}
+
+/// Reads from the start and from the end of every life but the one that goes on.
+pub(super) async fn read_lives(world: &World, node: usize) -> anyhow::Result<()> {
+    let current = top(world).await?.epoch;
+    let mut reader = Reader::open(world, node).await?;
+    for (epoch, newest) in world.history.newest().into_iter().filter(|(epoch, _)| *epoch != current) {
+        for seq in [0, newest] {
+            reader.read(&world.plan.topics[0], Position { epoch, seq }, false).await?;
         }
     }
     Ok(())
@@ -57,8 +60,8 @@ impl Reader<'_> {
     }
 
     /// Reads one topic, all of it or one page.
-    async fn read(&mut self, read: u64, topic: &str, after: Position, is_whole: bool) -> anyhow::Result<()> {
-        let node = self.world.node(self.node);
+    async fn read(&mut self, topic: &str, after: Position, is_whole: bool) -> anyhow::Result<()> {
+        let (read, node) = (self.world.open_read(), self.world.node(self.node));
         self.world.history.record(Event::Read { read, node, topic: topic.to_owned(), after });
         let mut cursor = after;
         loop {

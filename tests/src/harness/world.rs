@@ -37,6 +37,7 @@ pub(super) struct World {
     /// Subscribers that are at the end.
     there: watch::Sender<usize>,
     sessions: AtomicU64,
+    reads: AtomicU64,
 }
 
 impl World {
@@ -50,6 +51,7 @@ impl World {
             joined: watch::Sender::new(0),
             there: watch::Sender::new(0),
             sessions: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
         }
     }
 
@@ -96,6 +98,11 @@ impl World {
     /// A number for a session.
     pub(super) fn open_session(&self) -> u64 {
         self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A number for a read.
+    pub(super) fn open_read(&self) -> u64 {
+        self.reads.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(super) fn count_published(&self) {
