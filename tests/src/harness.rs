@@ -15,6 +15,7 @@ mod publisher;
 mod reads;
 mod ready;
 mod scenarios;
+mod seen;
 mod subscriber;
 mod world;
 
@@ -34,6 +35,7 @@ pub use chance::Chance;
 pub use faults::Fault;
 pub use plan::{Goal, Habits, Plan, Strike};
 pub use scenarios::{SCENARIOS, Scenario, scenario};
+pub use seen::Seen;
 
 use cluster::Cluster;
 use history::History;
@@ -53,7 +55,7 @@ pub struct Ran {
     /// What the checker says of it.
     pub report: Report,
     /// What was done, in figures.
-    pub figures: String,
+    pub seen: Seen,
 }
 
 /// Runs a plan and checks its history; an error if the run itself could not be done.
@@ -68,15 +70,15 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Ran> {
     world.history.close()?;
     ran.with_context(|| format!("{} with seed {}: {}", plan.name, plan.seed, path.display()))?;
     let file = File::open(&path).with_context(|| path.display().to_string())?;
-    let report = checker::check(BufReader::new(file))?;
-    let figures = world.figures();
-    Ok(Ran { history: path, report, figures })
+    let lines = checker::read(BufReader::new(file))?;
+    let seen = Seen::of(&lines);
+    Ok(Ran { history: path, report: checker::check_lines(lines), seen })
 }
 
-/// Runs a plan; panics with what was found if anything is broken, and keeps the history then.
-pub async fn assert_holds(plan: &Plan) {
+/// Runs a plan; panics with what was found if anything is broken, and keeps the history then. What was seen.
+pub async fn assert_holds(plan: &Plan) -> Seen {
     let ran = run(plan).await.unwrap_or_else(|error| panic!("{error:#}"));
-    eprintln!("{} with seed {}: {}", plan.name, plan.seed, ran.figures);
+    eprintln!("{} with seed {}: {}", plan.name, plan.seed, ran.seen);
     assert!(
         ran.report.is_clean(),
         "{} with seed {} broke promises; its history is {}\n{}",
@@ -85,7 +87,9 @@ pub async fn assert_holds(plan: &Plan) {
         ran.history.display(),
         ran.report
     );
+    let seen = ran.seen;
     ran.forget();
+    seen
 }
 
 impl Ran {

@@ -7,6 +7,7 @@ mod it {
     mod command_line_tools;
     mod data;
     mod description;
+    mod faults;
     mod heartbeat;
     mod history;
     mod hostile_fields;

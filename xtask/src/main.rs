@@ -1,6 +1,7 @@
 //! The project's own automation: `cargo xtask test` is everything that a change has to pass.
 
 mod node;
+mod soak;
 mod step;
 mod tidy;
 mod tools;
@@ -20,6 +21,7 @@ usage: cargo xtask <command>
 
   test   install what the tests need, then check everything: format, tidiness, lints, build, tests, browser
   js     check only what is in JavaScript: build the broker, test the SDK, run the tests in a browser
+  soak   [MINUTES [SEED]] run brokers under faults, for long, and hold what clients saw against the promises
   tidy   check only what no other tool does: file lengths, forbidden calls, dependencies, licences, links";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => test(),
         ["js"] => javascript(),
+        ["soak", rest @ ..] => repository().and_then(|root| soak::run(&root, rest)),
         ["tidy"] => repository().and_then(|root| tidy::check(&root)),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

@@ -85,7 +85,7 @@ async fn soak(minutes: &str, rest: &[&str]) -> anyhow::Result<()> {
 
 async fn run(scenario: &Scenario, seed: u64, length: u64) -> anyhow::Result<()> {
     let ran = harness::run(&scenario.plan(seed, length)).await?;
-    writeln!(io::stdout(), "{} with seed {seed}: {}", scenario.name, ran.figures)?;
+    writeln!(io::stdout(), "{} with seed {seed}: {}", scenario.name, ran.seen)?;
     if !ran.report.is_clean() {
         let at = ran.history.display();
         bail!("{} with seed {seed} broke promises; its history is {at}\n{}", scenario.name, ran.report);

@@ -22,7 +22,6 @@ pub(super) struct History {
 #[derive(Debug)]
 struct Written {
     file: BufWriter<File>,
-    lines: u64,
     error: Option<std::io::Error>,
     newest: BTreeMap<Epoch, u64>,
 }
@@ -30,7 +29,7 @@ struct Written {
 impl History {
     pub(super) fn create(path: &Path) -> anyhow::Result<History> {
         let file = File::create(path).with_context(|| path.display().to_string())?;
-        let written = Written { file: BufWriter::new(file), lines: 0, error: None, newest: BTreeMap::new() };
+        let written = Written { file: BufWriter::new(file), error: None, newest: BTreeMap::new() };
         Ok(History { begun: Instant::now(), written: Mutex::new(written) })
     }
 
@@ -53,7 +52,6 @@ impl History {
         let line = Line { at: self.now(), event };
         let text = serde_json::to_string(&line).expect("events are JSON");
         let outcome = writeln!(written.file, "{text}");
-        written.lines += 1;
         if let Err(error) = outcome {
             written.error.get_or_insert(error);
         }
@@ -69,10 +67,6 @@ impl History {
     /// The highest seq met in each life.
     pub(super) fn newest(&self) -> BTreeMap<Epoch, u64> {
         self.written().newest.clone()
-    }
-
-    pub(super) fn lines(&self) -> u64 {
-        self.written().lines
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {

@@ -25,6 +25,8 @@ pub struct Plan {
     pub pace_ms: u64,
     /// How many bytes a message is filled up to.
     pub data_bytes: usize,
+    /// A publisher gives its connection up before the answer once in so many times; 0: never.
+    pub answers_lost_once_in: usize,
     /// Who subscribes.
     pub subscribers: Vec<Habits>,
     /// What goes wrong, in order.

@@ -95,14 +95,16 @@ impl Publisher {
             ask = ask.header("idempotency-key", key);
         }
         let bytes = ask.body(json!(padded).to_string()).bytes(&address.to_string());
-        match timeout(ANSWER_MAX, self.exchange(address, &bytes)).await {
+        let lost_once_in = self.world.plan.answers_lost_once_in;
+        let is_lost = lost_once_in > 0 && self.chance.once_in(lost_once_in);
+        match timeout(ANSWER_MAX, self.exchange(address, &bytes, is_lost)).await {
             Ok(Ok(answer)) => tried(&answer),
             Ok(Err(error)) => self.unknown(error.to_string()),
             Err(_) => self.unknown("no answer in time".to_owned()),
         }
     }
 
-    async fn exchange(&mut self, address: SocketAddr, bytes: &[u8]) -> io::Result<Answer> {
+    async fn exchange(&mut self, address: SocketAddr, bytes: &[u8], is_lost: bool) -> io::Result<Answer> {
         let wire = match &mut self.connection {
             Some((at, wire)) if *at == address => wire,
             connection => {
@@ -111,6 +113,9 @@ impl Publisher {
             }
         };
         wire.write(bytes).await?;
+        if is_lost {
+            return Err(io::Error::other("the answer is not waited for"));
+        }
         read_answer(wire).await.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 

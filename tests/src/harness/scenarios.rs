@@ -20,7 +20,11 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "kill", about: "a node is killed and comes back empty, again and again", draw: kill },
     Scenario { name: "roll", about: "a node is told to stop and another comes, again and again", draw: roll },
     Scenario { name: "freeze", about: "a node is frozen for longer than heartbeats bear", draw: freeze },
-    Scenario { name: "cuts", about: "clients are cut off and come back", draw: cuts },
+    Scenario {
+        name: "cuts",
+        about: "clients are cut off and come back, and publishers lose answers",
+        draw: cuts,
+    },
     Scenario { name: "trim", about: "history is too short for those who come back late", draw: trim },
     Scenario { name: "join", about: "filters are joined and left while messages pour in", draw: join },
     Scenario {
@@ -57,6 +61,7 @@ impl Scenario {
             publishers: 3,
             pace_ms: 2,
             data_bytes: 0,
+            answers_lost_once_in: 0,
             subscribers: Vec::new(),
             strikes: Vec::new(),
             goal: Goal { publishes: 1_500 * length, joins: 0 },
@@ -127,7 +132,7 @@ fn cuts(plan: Plan, _: &mut Chance, _: u64) -> Plan {
         habits.cuts_once_in = 60;
         habits.last = Some(3);
     });
-    Plan { subscribers, ..plan }
+    Plan { subscribers, answers_lost_once_in: 10, ..plan }
 }
 
 fn trim(plan: Plan, _: &mut Chance, length: u64) -> Plan {
@@ -160,14 +165,14 @@ fn wild(plan: Plan, _: &mut Chance, length: u64) -> Plan {
 fn slow_readers(plan: Plan, length: u64, change: impl Fn(&mut Habits)) -> Plan {
     let subscribers = crowd(|habits| {
         habits.is_narrow = true;
-        habits.pauses_once_in = 100;
-        habits.pause_ms = 300;
+        habits.pauses_once_in = 80;
+        habits.pause_ms = 600;
         change(habits);
     });
     let limits = "outbox_bytes = \"64KiB\"\nframe_bytes = \"16KiB\"";
     let config = config(KEEP_ALL, limits);
     let goal = Goal { publishes: 5_000 * length, joins: 0 };
-    Plan { subscribers, config, data_bytes: 4_000, pace_ms: 0, goal, ..plan }
+    Plan { subscribers, config, data_bytes: 8_000, pace_ms: 0, goal, ..plan }
 }
 
 fn slow(plan: Plan, _: &mut Chance, length: u64) -> Plan {

@@ -138,17 +138,4 @@ impl World {
         let all = self.plan.subscribers.len();
         there.wait_for(|count| *count >= all).await.expect("the world holds the sender");
     }
-
-    /// What was done, for people.
-    pub(super) fn figures(&self) -> String {
-        format!(
-            "{} publishes, {} subscribes in {} sessions, {} lives, {} lines in {:.1} s",
-            *self.published.borrow(),
-            *self.joined.borrow(),
-            self.sessions.load(Ordering::Relaxed),
-            self.history.newest().len(),
-            self.history.lines(),
-            self.history.now() as f64 / 1e6,
-        )
-    }
 }

@@ -60,14 +60,11 @@ fn every_claim_can_be_broken() {
 }
 
 #[test]
-fn many_lines_are_checked_in_a_time_that_grows_with_their_number() {
-    let time = |steps: usize| {
-        let lines = history(1, steps);
-        let begun = std::time::Instant::now();
-        let report = check_lines(lines);
-        assert!(report.is_clean(), "{report}");
-        begun.elapsed()
-    };
-    let (short, long) = (time(2_000), time(20_000));
-    assert!(long < short * 60, "ten times the lines took {long:?}, and once {short:?}");
+fn a_history_of_many_lines_is_checked_in_seconds() {
+    let lines = history(1, 12_000);
+    assert!(lines.len() > 300_000, "{}", lines.len());
+    let begun = std::time::Instant::now();
+    let report = check_lines(lines);
+    assert!(report.is_clean(), "{report}");
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
