@@ -20,7 +20,7 @@ fn build() -> Option<PathBuf> {
     let folder = own.parent().expect("a file lies in a folder");
     let folder =
         if name(folder) == "deps" { folder.parent().expect("deps lies in the profile's") } else { folder };
-    let profile = name(&folder);
+    let profile = name(folder);
     let above: Vec<&Path> = folder.ancestors().skip(1).take(2).collect();
     let target = above.iter().find(|folder| folder.join(TARGET_MARK).is_file()).expect("a target folder");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

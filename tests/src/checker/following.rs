@@ -290,7 +290,7 @@ impl Following {
         };
         let is_latest = self.is_latest && self.stage == Stage::Live;
         due.into_iter()
-            .filter(|placed| !told(placed) && !(is_latest && context.paths.has_newer(placed, context.at)))
+            .filter(|placed| !(told(placed) || is_latest && context.paths.has_newer(placed, context.at)))
             .collect()
     }
 

@@ -182,7 +182,7 @@ impl Model {
     /// Follows a filter, from a cursor or from now, sometimes with the last ones of each topic.
     fn join(&mut self, who: usize, from: Option<(&'static str, Position)>) {
         self.sessions += 1;
-        let (session, node) = (self.sessions, if who % 2 == 0 { "n1" } else { "n2" });
+        let (session, node) = (self.sessions, if who.is_multiple_of(2) { "n1" } else { "n2" });
         let filter = from.map_or_else(|| *self.chance.one_of(&FILTERS), |(filter, _)| filter);
         let last = (from.is_none() && self.chance.once_in(3)).then_some(2);
         let is_latest = who == 5;

@@ -145,11 +145,11 @@ pub(super) fn other_topic(lines: &mut Vec<Line>, chance: &mut Chance) -> bool {
 /// Brings a session a true message of a topic that it never followed.
 pub(super) fn stray(lines: &mut Vec<Line>, chance: &mut Chance) -> bool {
     let is_narrow = |of: u64| {
-        let asked = lines.iter().filter_map(|line| match &line.event {
+        let mut asked = lines.iter().filter_map(|line| match &line.event {
             Event::Subscribe { session, filter, .. } if *session == of => Some(filter),
             _ => None,
         });
-        asked.fold(true, |all, filter| all && filter.contains('.'))
+        asked.all(|filter| filter.contains('.'))
     };
     let holds =
         |_: usize, event: &Event| matches!(event, Event::Ping { .. }) && is_narrow(session(event).unwrap());
