@@ -74,7 +74,7 @@ const KEEP_ALL: &str = "filter = \">\"\nhistory = { count = 1000000, age = \"1h\
 
 fn config(rule: &str, limits: &str) -> String {
     format!(
-        "heartbeat = \"500ms\"\n[limits]\nrequests_per_s = 1000000\nidempotency_keys = 10000000\n{limits}\n\
+        "heartbeat = \"500ms\"\n[limits]\nrequests_per_s = 1000000\nidempotency_keys = 10000000\nhistory_bytes = \"64GiB\"\n{limits}\n\
          [drain]\nspread = \"200ms\"\nreconnect = \"100ms\"\n[[topics]]\n{rule}\n"
     )
 }

@@ -6,14 +6,19 @@ use fanfare_tests::checker::{Claim, Line, check_lines};
 use fanfare_tests::harness::Chance;
 
 use super::generated::history;
-use super::spoil::WAYS;
+use super::spoil::{WAYS, Way};
 
-/// Spoils a history in every way at several places; the ways for which it has a place.
-pub(crate) fn spoil_all(good: &[Line], seed: u64, places: usize) -> BTreeSet<&'static str> {
+/// Spoils a history in these ways at several places; the names of those for which it has a place.
+pub(crate) fn spoil<'a>(
+    good: &[Line],
+    ways: impl Iterator<Item = &'a Way>,
+    seed: u64,
+    places: usize,
+) -> BTreeSet<&'static str> {
     let report = check_lines(good.to_vec());
     assert!(report.is_clean(), "seed {seed}: the history is good\n{report}");
     let mut spoiled = BTreeSet::new();
-    for (number, way) in WAYS.iter().enumerate() {
+    for (number, way) in ways.enumerate() {
         for place in 0..places {
             let mut lines = good.to_vec();
             let mut chance = Chance::of(seed).fork(100 * number + place);
@@ -41,7 +46,7 @@ fn good_histories_pass_however_lives_end() {
 fn spoiled_histories_are_found_out_under_the_right_name() {
     let mut spoiled = BTreeSet::new();
     for seed in 0..30 {
-        spoiled.extend(spoil_all(&history(seed, 200), seed, 3));
+        spoiled.extend(spoil(&history(seed, 200), WAYS.iter(), seed, 3));
     }
     // These need a single node, or a history that is trimmed: the recorded ones have them.
     let elsewhere = BTreeSet::from(["begin too low", "remove a topic's gap"]);
