@@ -16,6 +16,9 @@ use crate::value::{message_pack, value_of};
 /// How long connecting, or one write, may take.
 const STEP_MAX: Duration = Duration::from_secs(2);
 
+/// What fits on a connection on which little fits: less, and reading itself takes long.
+const NARROW_BYTES: u32 = 64 * 1024;
+
 /// An upgraded connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -39,7 +42,7 @@ impl Link {
     async fn connect(address: SocketAddr, encoding: Encoding, is_narrow: bool) -> io::Result<Link> {
         let socket = TcpSocket::new_v4()?;
         if is_narrow {
-            socket.set_recv_buffer_size(4 * 1024)?;
+            socket.set_recv_buffer_size(NARROW_BYTES)?;
         }
         let mut stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;

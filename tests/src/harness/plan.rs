@@ -76,8 +76,8 @@ pub struct Habits {
     pub leaves_once_in: usize,
     /// It stops reading for a while once in so many frames; 0: never.
     pub pauses_once_in: usize,
-    /// For how long, in milliseconds.
-    pub pause_ms: u64,
+    /// Until so many publishes more were answered.
+    pub pause_publishes: u64,
     /// True if little fits on its connection.
     pub is_narrow: bool,
     /// It comes back with a cursor that is not its own once in so many times; 0: never.
@@ -96,7 +96,7 @@ impl Habits {
             cuts_once_in: 0,
             leaves_once_in: 0,
             pauses_once_in: 0,
-            pause_ms: 0,
+            pause_publishes: 0,
             is_narrow: false,
             lies_once_in: 0,
         }

@@ -139,7 +139,7 @@ fn trim(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let subscribers = crowd(|habits| {
         habits.cuts_once_in = 150;
         habits.pauses_once_in = 40;
-        habits.pause_ms = 60;
+        habits.pause_publishes = 100;
         habits.lies_once_in = 3;
     });
     let config = config("filter = \">\"\nhistory = { count = 8 }", "");
@@ -161,17 +161,18 @@ fn wild(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     Plan { subscribers, goal: Goal { publishes: 1_000 * length, joins: 500 * length }, ..plan }
 }
 
-/// Readers on whose connections little fits, and who pause until the broker finds them slow.
+/// Readers on whose connections little fits, and who pause until more was published than fits anywhere.
 fn slow_readers(plan: Plan, length: u64, change: impl Fn(&mut Habits)) -> Plan {
     let subscribers = crowd(|habits| {
         habits.is_narrow = true;
         habits.pauses_once_in = 80;
-        habits.pause_ms = 600;
+        habits.pause_publishes = 1_500;
         change(habits);
     });
     let limits = "outbox_bytes = \"64KiB\"\nframe_bytes = \"16KiB\"";
-    let config = config(KEEP_ALL, limits);
-    let goal = Goal { publishes: 5_000 * length, joins: 0 };
+    // Who pauses answers no heartbeat, and is not to be found silent before it is slow.
+    let config = config(KEEP_ALL, limits).replace("500ms", "5s");
+    let goal = Goal { publishes: 6_000 * length, joins: 0 };
     Plan { subscribers, config, data_bytes: 8_000, pace_ms: 0, goal, ..plan }
 }
 

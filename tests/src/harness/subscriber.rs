@@ -137,7 +137,7 @@ impl Subscriber {
         let (pauses, leaves) = (is_time(habits.pauses_once_in), is_time(habits.leaves_once_in));
         if pauses && !session.link.has_more() {
             let mut stage = self.stage.clone();
-            let pause = sleep(Duration::from_millis(habits.pause_ms));
+            let pause = self.world.until_published(habits.pause_publishes);
             tokio::select! { () = pause => {}, _ = stage.changed() => {} }
         }
         let filter = self.chance.below(self.standings.len());
