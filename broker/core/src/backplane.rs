@@ -1,5 +1,13 @@
 //! What a node asks of its backplane and what it is told: plain data between the core, which decides, and the daemon,
-//! which talks to Redis.
+//! which talks to Redis; and the state with which the core decides.
+
+mod admission;
+mod applying;
+mod behind;
+mod channels;
+mod doubt;
+mod joined;
+mod leaving;
 
 use fanfare_protocol::{Epoch, Filter, Message, Publication, Topic};
 
@@ -7,6 +15,11 @@ use crate::entry::SessionId;
 use crate::limits::HistoryRule;
 use crate::partition::{Published, Refusal};
 use crate::waiting::Ticket;
+
+pub use admission::{Admitted, Pass};
+pub(crate) use admission::{Held, Need};
+pub use joined::ClearCompletion;
+pub(crate) use joined::{Joined, Mirror};
 
 /// The most literal segments of a prefix that has a channel of its own.
 pub const PREFIX_SEGMENTS_MAX: usize = 4;
@@ -102,6 +115,8 @@ pub enum Ask {
         /// The topic.
         topic: Topic,
     },
+    /// To drop its connections and find the primary anew, for this reason; answered by [`Told::Down`], then [`Told::Up`].
+    Reconnect(String),
 }
 
 /// One thing that a node is told by its backplane.

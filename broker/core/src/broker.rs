@@ -1,20 +1,29 @@
 //! The broker on one node: its partition behind one short lock, an inbox for each worker, and the publishes that wait.
 
+mod joined;
+mod reading;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
-use fanfare_protocol::{Cursor, Epoch, Filter, Position, Topic};
+use fanfare_protocol::{Epoch, Filter, Position, Topic};
 
+pub(crate) use self::joined::Door;
+pub use self::joined::{Clearing, Preparing};
+pub(crate) use self::reading::HistoryHeld;
+pub use self::reading::{BadCursor, History, HistoryError};
+
+use crate::backplane::{Admitted, Held, Joined, Need, Pass};
 use crate::clock::Now;
-use crate::entry::{Entry, SessionId};
+use crate::entry::SessionId;
 use crate::filters::Filters;
-use crate::inbox::Inbox;
+use crate::inbox::{Delivery, Inbox};
 use crate::interest::{WORKERS_MAX, WorkerSet};
 use crate::limits::{Limits, TopicRules};
 use crate::log::TopicId;
 use crate::partition::{Attempt, Draft, Partition, Published, Refusal, TopicInfo};
-use crate::replay::{Budget, Pulled, Replay, ReplayEvent};
+use crate::replay::{Budget, Pulled, Replay};
 use crate::waiting::{Completion, Finished, Ticket, Waiting};
 use crate::worker::SessionKey;
 
@@ -27,37 +36,20 @@ pub enum Publishing {
     Waits(Ticket),
 }
 
-/// The end of a session's publish that had to wait.
+/// The end of something for which a session had to wait.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) session: SessionKey,
     pub(crate) ticket: Ticket,
-    pub(crate) result: Result<Published, Refusal>,
+    pub(crate) outcome: Outcome,
 }
 
-/// What history says: message and gap frames in order.
+/// What a session is told.
 #[derive(Debug)]
-pub struct History {
-    /// The frames.
-    pub events: Vec<ReplayEvent>,
-    /// Where the next call goes on.
-    pub cursor: Position,
-    /// True if more is kept above.
-    pub more: bool,
-}
-
-impl History {
-    /// True if nothing was found and nothing is left to be looked at.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && !self.more
-    }
-}
-
-/// A cursor that lacks the broker's partition or has one that does not exist.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cursor {cursor:?} must have one position, in partition 0, the only one of this broker")]
-pub struct BadCursor {
-    cursor: String,
+pub(crate) enum Outcome {
+    Published(Result<Published, Refusal>),
+    /// What a request needs of the backplane is there, or will not be.
+    Admitted(Result<Pass, Refusal>),
 }
 
 /// Figures for operators.
@@ -87,6 +79,8 @@ pub struct Broker {
     topics: DashMap<Topic, TopicId>,
     /// Mirrors how many publishes wait, so that nobody locks to find none.
     waiting: AtomicUsize,
+    /// Calls the link to the backplane when something is to be asked.
+    link_wake: Wake,
     sessions: AtomicU64,
     limits: Arc<Limits>,
 }
@@ -94,6 +88,8 @@ pub struct Broker {
 struct State {
     partition: Partition,
     waiting: Waiting,
+    /// There on a node that is joined to others.
+    joined: Option<Box<Joined>>,
 }
 
 /// Calls a worker's event loop when something is in its inbox.
@@ -106,10 +102,11 @@ impl Broker {
         let limits = Arc::new(limits);
         let partition = Partition::new(Epoch { partition: 0, life }, rules, limits.clone());
         Broker {
-            state: Mutex::new(State { partition, waiting: Waiting::default() }),
+            state: Mutex::new(State { partition, waiting: Waiting::default(), joined: None }),
             inboxes: wakes.into_iter().map(|wake| Inbox::new(limits.inbox_bytes, wake)).collect(),
             topics: DashMap::new(),
             waiting: AtomicUsize::new(0),
+            link_wake: Box::new(|| ()),
             sessions: AtomicU64::new(0),
             limits,
         }
@@ -134,7 +131,10 @@ impl Broker {
     pub fn publish(&self, now: Now, draft: Draft, completion: impl FnOnce() -> Completion) -> Publishing {
         let known = self.topics.get(&draft.topic).map(|found| *found);
         let mut state = self.lock();
-        let State { partition, waiting } = &mut *state;
+        if state.joined.is_some() {
+            return self.ask_publish(state, now, draft, completion);
+        }
+        let State { partition, waiting, .. } = &mut *state;
         match partition.publish(now, draft, known, &self.inboxes, waiting.blocked()) {
             Attempt::Done(published, id, wake) => {
                 let name = id.filter(|id| Some(*id) != known).and_then(|id| partition.log.topic(id));
@@ -166,39 +166,12 @@ impl Broker {
     /// Ends the wait of a publish; false if it ended already and its completion is called.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.lock();
+        if state.joined.is_some() {
+            return self.forget(state, ticket);
+        }
         let cancelled = state.waiting.cancel(ticket);
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         cancelled
-    }
-
-    /// A topic's history above `after`, oldest first; without it the newest `limit`.
-    pub fn history(
-        &self,
-        topic: &Topic,
-        after: Option<&Cursor>,
-        limit: usize,
-        now: Now,
-    ) -> Result<History, BadCursor> {
-        let mut state = self.lock();
-        let filters = Filters::from(Filter::from(topic));
-        self.read_history(&mut state.partition, &filters, after, limit, now)
-    }
-
-    /// As [`Broker::history`], of all that `filters` match; if there is nothing, `worker` is sent what comes from now on, until `unfollow`.
-    pub(crate) fn history_or_follow(
-        &self,
-        worker: usize,
-        filters: &Filters,
-        after: Option<&Cursor>,
-        limit: usize,
-        now: Now,
-    ) -> Result<History, BadCursor> {
-        let mut state = self.lock();
-        let history = self.read_history(&mut state.partition, filters, after, limit, now)?;
-        if history.is_empty() {
-            filters.iter().for_each(|filter| state.partition.interest.add_live(filter, worker));
-        }
-        Ok(history)
     }
 
     /// Trims all of a topic's history; how many messages went.
@@ -228,14 +201,15 @@ impl Broker {
     /// Figures of this moment.
     pub fn stats(&self) -> BrokerStats {
         let state = self.lock();
-        let State { partition, waiting } = &*state;
+        let State { partition, waiting, joined } = &*state;
+        let asked = joined.as_ref().map_or(0, |joined| joined.publishes());
         BrokerStats {
             seq: partition.seq,
             topics: partition.log.topics(),
             kept: partition.log.kept(),
             history_bytes: partition.log.bytes(),
             subscriptions: partition.interest.subscriptions(),
-            waiting_publishes: waiting.len(),
+            waiting_publishes: waiting.len() + asked,
             inbox_bytes: self.inboxes.iter().map(Inbox::bytes).sum(),
         }
     }
@@ -245,23 +219,20 @@ impl Broker {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The part of a cursor for the only partition.
-    pub(crate) fn own_part(&self, cursor: &Cursor) -> Result<Position, BadCursor> {
-        self.lock().partition.own_part(cursor).ok_or_else(|| BadCursor { cursor: cursor.to_string() })
-    }
-
     /// Follows filters from now on. What the worker must deliver before is added to `backlog`; what comes after is
     /// above the position.
     pub(crate) fn follow(
         &self,
         worker: usize,
         filters: &[Filter],
-        backlog: &mut impl Extend<Arc<Entry>>,
-    ) -> Position {
-        let mut state = self.lock();
+        door: Door<impl FnOnce() -> Admitted>,
+        backlog: &mut impl Extend<Delivery>,
+    ) -> Result<Position, Held> {
+        let need = || Need { worker: Some(worker), ..Need::new(filters) };
+        let mut state = self.enter(filters, need, door)?;
         filters.iter().for_each(|filter| state.partition.interest.add_live(filter, worker));
         self.inboxes[worker].take(backlog);
-        state.partition.top()
+        Ok(state.partition.top())
     }
 
     /// Begins to follow filters by one replay; see [`Partition::begin_replay`].
@@ -271,13 +242,14 @@ impl Broker {
         after: Option<Position>,
         last: usize,
         deaf_to: Option<SessionId>,
-        now: Now,
-    ) -> (Replay, bool, Position) {
-        let mut state = self.lock();
+        door: Door<impl FnOnce() -> Admitted>,
+    ) -> Result<(Replay, bool, Position), Held> {
+        let now = door.now;
+        let mut state = self.enter(filters, || Need { after, all: last > 0, ..Need::new(filters) }, door)?;
         let top = state.partition.top();
         filters.iter().for_each(|filter| state.partition.interest.add_replaying(filter));
         let (replay, whole) = state.partition.begin_replay(filters, after, last, deaf_to, now);
-        (replay, whole, after.unwrap_or(top))
+        Ok((replay, whole, after.unwrap_or(top)))
     }
 
     /// Pulls from a replay. Once it has caught up its filters are live as after [`Broker::follow`].
@@ -287,10 +259,13 @@ impl Broker {
         replay: &mut Replay,
         budget: Budget,
         now: Now,
-        backlog: &mut impl Extend<Arc<Entry>>,
+        backlog: &mut impl Extend<Delivery>,
     ) -> (Pulled, Position) {
         let mut state = self.lock();
-        let pulled = state.partition.pull(replay, budget, now);
+        let mut pulled = state.partition.pull(replay, budget, now);
+        if pulled.caught_up && state.behind(worker).is_some() {
+            (pulled.caught_up, pulled.is_held_back) = (false, true);
+        }
         if pulled.caught_up {
             let interest = &mut state.partition.interest;
             replay.filters().iter().for_each(|filter| interest.caught_up(filter, worker));
@@ -301,23 +276,27 @@ impl Broker {
 
     /// Ends a subscription; `live` tells in which state it was.
     pub(crate) fn unfollow(&self, worker: usize, filter: &Filter, live: bool) {
-        self.lock().partition.interest.remove(filter, live.then_some(worker));
+        let mut state = self.lock();
+        state.partition.interest.remove(filter, live.then_some(worker));
+        state.release(filter);
     }
 
     /// True if so many further subscriptions may begin.
     pub fn has_room_for_filters(&self, count: usize) -> bool {
-        self.lock().partition.interest.subscriptions() + count <= self.limits.filters
+        let state = self.lock();
+        state.partition.interest.subscriptions() + state.awaits() + count <= self.limits.filters
     }
 
     /// The newest position; all that the worker must deliver up to it is added to `backlog`.
-    pub(crate) fn top(&self, worker: usize, backlog: &mut impl Extend<Arc<Entry>>) -> Position {
+    pub(crate) fn top(&self, worker: usize, backlog: &mut impl Extend<Delivery>) -> Position {
         let state = self.lock();
         self.inboxes[worker].take(backlog);
-        state.partition.top()
+        let sent = state.behind(worker);
+        sent.map_or(state.partition.top(), |seq| state.partition.position(seq))
     }
 
     /// Empties the worker's inbox into `backlog`.
-    pub(crate) fn take(&self, worker: usize, backlog: &mut impl Extend<Arc<Entry>>) {
+    pub(crate) fn take(&self, worker: usize, backlog: &mut impl Extend<Delivery>) {
         self.inboxes[worker].take(backlog);
     }
 
@@ -340,34 +319,11 @@ impl Broker {
         self.inboxes[worker].wake();
     }
 
-    fn read_history(
-        &self,
-        partition: &mut Partition,
-        filters: &Filters,
-        after: Option<&Cursor>,
-        limit: usize,
-        now: Now,
-    ) -> Result<History, BadCursor> {
-        let bytes_max = self.limits.outbox_bytes / 4;
-        let Some(after) = after else {
-            let newest = partition.newest(filters, limit, partition.seq, None, now);
-            let newest = newest_within(newest, limit, bytes_max);
-            let events = newest.into_iter().map(ReplayEvent::Message).collect();
-            return Ok(History { events, cursor: partition.top(), more: false });
-        };
-        let bad = || BadCursor { cursor: after.to_string() };
-        let after = partition.own_part(after).ok_or_else(bad)?;
-        let (mut replay, _) = partition.begin_replay(filters, Some(after), 0, None, now);
-        // A page must get on, and gaps move no cursor: they come with its first message, however many they are.
-        let budget = Budget { messages: limit, events: usize::MAX, bytes: bytes_max };
-        let pulled = partition.pull(&mut replay, budget, now);
-        let more = !pulled.caught_up && partition.has_more(&replay, now);
-        let cursor = if more { partition.position(replay.scanned()) } else { partition.top() };
-        Ok(History { events: pulled.events, cursor, more })
-    }
-
     fn retry(&self, mut state: MutexGuard<'_, State>, now: Now) {
-        let State { partition, waiting } = &mut *state;
+        if state.joined.is_some() {
+            return self.catch_up(state, now);
+        }
+        let State { partition, waiting, .. } = &mut *state;
         let (finished, wake) = waiting.retry(partition, now, &self.inboxes);
         self.waiting.store(waiting.len(), Ordering::SeqCst);
         drop(state);
@@ -384,16 +340,4 @@ impl Broker {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The newest `limit` of `entries`, as many as cost at most `bytes_max` together; one at least.
-fn newest_within(mut entries: Vec<Arc<Entry>>, limit: usize, bytes_max: usize) -> Vec<Arc<Entry>> {
-    let mut bytes = 0;
-    let fitting = entries.iter().rev().take(limit).take_while(|entry| {
-        bytes += entry.cost();
-        bytes <= bytes_max
-    });
-    let fitting = fitting.count().max(1);
-    entries.drain(..entries.len().saturating_sub(fitting));
-    entries
 }

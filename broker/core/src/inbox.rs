@@ -3,8 +3,18 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fanfare_protocol::Gap;
+
 use crate::broker::Answer;
 use crate::entry::Entry;
+
+/// One thing to deliver.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    Message(Arc<Entry>),
+    /// Something is missing for those who follow live.
+    Gap(Box<(Gap, usize)>),
+}
 
 /// A worker's inbox, bounded in bytes: filled under the partition's lock, emptied by its worker.
 pub(crate) struct Inbox {
@@ -17,7 +27,7 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct Waiting {
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Delivery>,
     answers: Vec<Answer>,
 }
 
@@ -38,7 +48,15 @@ impl Inbox {
     pub(crate) fn push(&self, entry: Arc<Entry>, cost: usize) -> bool {
         self.bytes.fetch_add(cost, Ordering::AcqRel);
         let mut waiting = self.lock();
-        waiting.entries.push(entry);
+        waiting.entries.push(Delivery::Message(entry));
+        waiting.entries.len() == 1
+    }
+
+    /// Adds a gap, for which there is always room; true if the worker must be woken.
+    pub(crate) fn push_gap(&self, gap: Gap, cost: usize) -> bool {
+        self.bytes.fetch_add(cost, Ordering::AcqRel);
+        let mut waiting = self.lock();
+        waiting.entries.push(Delivery::Gap(Box::new((gap, cost))));
         waiting.entries.len() == 1
     }
 
@@ -48,7 +66,7 @@ impl Inbox {
     }
 
     /// Moves all messages to the end of `into`; they take room until they are released.
-    pub(crate) fn take(&self, into: &mut impl Extend<Arc<Entry>>) {
+    pub(crate) fn take(&self, into: &mut impl Extend<Delivery>) {
         let mut entries = std::mem::take(&mut self.lock().entries);
         into.extend(entries.drain(..));
         let mut waiting = self.lock();
@@ -96,7 +114,7 @@ mod tests {
         assert!(inbox.has_room(cost) && !inbox.has_room(cost + 1));
         assert!(!inbox.push(entry, cost), "the second does not");
         assert!(!inbox.has_room(1));
-        let mut taken: Vec<Arc<Entry>> = Vec::new();
+        let mut taken: Vec<Delivery> = Vec::new();
         inbox.take(&mut taken);
         assert_eq!((taken.len(), inbox.bytes()), (2, 2 * cost), "they take room until they are delivered");
         inbox.release(cost);
@@ -104,6 +122,6 @@ mod tests {
         inbox.release(cost);
         inbox.take(&mut taken);
         assert_eq!((taken.len(), inbox.bytes()), (2, 0));
-        assert!(inbox.push(taken.remove(0), cost), "after that the first wakes it again");
+        assert!(inbox.push(Arc::new(Entry::sample("a", 1, 0)), cost), "after that the first wakes it again");
     }
 }

@@ -20,6 +20,10 @@ impl WorkerSet {
         self.0 |= others.0;
     }
 
+    pub(crate) fn contains(self, worker: usize) -> bool {
+        self.0 & (1 << worker) != 0
+    }
+
     pub(crate) fn meets(self, others: WorkerSet) -> bool {
         self.0 & others.0 != 0
     }

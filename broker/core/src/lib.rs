@@ -16,6 +16,7 @@ mod idempotency;
 mod inbox;
 mod interest;
 mod limits;
+mod lives;
 mod log;
 mod outbox;
 mod partition;
@@ -27,8 +28,12 @@ mod trie;
 mod waiting;
 mod worker;
 
-pub use backplane::{Ask, Channel, Numbered, PREFIX_SEGMENTS_MAX, Record, Told, TopicRead};
-pub use broker::{BadCursor, Broker, BrokerStats, History, Publishing, Wake};
+pub use backplane::{
+    Admitted, Ask, Channel, ClearCompletion, Numbered, PREFIX_SEGMENTS_MAX, Pass, Record, Told, TopicRead,
+};
+pub use broker::{
+    BadCursor, Broker, BrokerStats, Clearing, History, HistoryError, Preparing, Publishing, Wake,
+};
 pub use clock::Now;
 pub use edge::Edge;
 pub use encoded::Encoded;

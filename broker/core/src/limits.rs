@@ -68,6 +68,14 @@ pub struct Limits {
     pub holes: usize,
     /// The longest that a history request may wait for a message.
     pub poll_wait_ms: u64,
+    /// How long a request may wait for the backplane.
+    pub backplane_wait_ms: u64,
+    /// How long what nobody follows any more is still followed on the backplane.
+    pub backplane_linger_ms: u64,
+    /// The most bytes that come from the backplane and are held back while what came before them is read.
+    pub doubt_bytes: usize,
+    /// The most requests of one session that wait for the backplane at once, beside its subscriptions.
+    pub session_waiting_reads: usize,
     /// How long between two pings; twice that in silence ends a session.
     pub heartbeat_ms: u64,
 }
@@ -105,6 +113,10 @@ impl Default for Limits {
             numbering_ttl_ms: 24 * 60 * 60 * 1_000,
             holes: 64,
             poll_wait_ms: 60_000,
+            backplane_wait_ms: 5_000,
+            backplane_linger_ms: 10_000,
+            doubt_bytes: 16 * MIB,
+            session_waiting_reads: 64,
             heartbeat_ms: 25_000,
         }
     }

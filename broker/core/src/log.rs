@@ -1,5 +1,7 @@
 //! The partition's log: its topics, what is kept of them, and what was trimmed.
 
+mod mirror;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ pub(crate) struct Log {
     trims: BTreeMap<u64, TopicId>,
     trim_count: u64,
     /// Topics that keep nothing, by their last seq: the longest idle first.
-    empty_by_last: BTreeMap<u64, TopicId>,
+    empty_by_last: BTreeSet<(u64, TopicId)>,
     /// When each topic is looked at again.
     due: BTreeSet<(u64, TopicId)>,
     bytes: usize,
@@ -126,7 +128,7 @@ impl Log {
         assert!(seq > topic.last, "seqs rise");
         let was_empty = topic.entries.is_empty();
         if was_empty {
-            self.empty_by_last.remove(&topic.last);
+            self.empty_by_last.remove(&(topic.last, id));
         }
         (topic.last, topic.last_ms) = (seq, now_ms);
         topic.published += 1;
@@ -185,7 +187,7 @@ impl Log {
 
     /// Forgets the longest idle topic that keeps nothing; `None` if there is none.
     pub(crate) fn forget_longest_idle(&mut self) -> Option<Topic> {
-        let (_, id) = self.empty_by_last.first_key_value()?;
+        let (_, id) = self.empty_by_last.first()?;
         Some(self.forget(*id))
     }
 
@@ -243,15 +245,24 @@ impl Log {
         topic.trimmed = oldest.seq();
         self.bytes -= oldest.cost();
         self.ids_by_seq.remove(&oldest.seq());
+        let is_empty = topic.entries.is_empty();
+        if is_empty {
+            topic.entries = VecDeque::new();
+            self.empty_by_last.insert((topic.last, id));
+        }
+        self.note_trim(id);
+        if is_empty {
+            self.schedule(id);
+        }
+    }
+
+    /// Numbers a trim of the topic, so that replays look at it again.
+    fn note_trim(&mut self, id: TopicId) {
+        let topic = &mut self.topics[id];
         self.trims.remove(&topic.trim);
         self.trim_count += 1;
         topic.trim = self.trim_count;
         self.trims.insert(topic.trim, id);
-        if topic.entries.is_empty() {
-            topic.entries = VecDeque::new();
-            self.empty_by_last.insert(topic.last, id);
-            self.schedule(id);
-        }
     }
 
     fn forget(&mut self, id: TopicId) -> Topic {
@@ -259,7 +270,7 @@ impl Log {
         assert!(topic.entries.is_empty(), "only a topic that keeps nothing is forgotten");
         self.ids_by_name.remove(&topic.name);
         self.trims.remove(&topic.trim);
-        self.empty_by_last.remove(&topic.last);
+        self.empty_by_last.remove(&(topic.last, id));
         self.due.remove(&(topic.due_ms, id));
         self.floor = self.floor.max(topic.last);
         topic.name

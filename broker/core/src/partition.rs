@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Cursor, Epoch, Filter, Message, Position, Publication, SEQ_MAX, Topic};
+use fanfare_protocol::{Cursor, Epoch, Filter, Message, OnSlow, Position, Publication, SEQ_MAX, Topic};
 
 use crate::clock::Now;
 use crate::entry::{Entry, SessionId, cost};
 use crate::idempotency::{IdempotencyWindow, Lookup};
 use crate::inbox::Inbox;
 use crate::interest::{Interest, Reach, WorkerSet};
-use crate::limits::{Limits, TopicRules};
+use crate::limits::{HistoryRule, Limits, TopicRules};
+use crate::lives::Lives;
 use crate::log::{Log, TopicId};
 
 /// What is to be published, checked, with what is known of its topic and publisher.
@@ -42,7 +43,7 @@ pub struct Published {
 }
 
 /// Why a publish is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No room came free in the inboxes in time, or too many wait for it.
     #[error("subscribers are behind: no room came free within {waited_ms} ms")]
@@ -70,6 +71,20 @@ pub enum Refusal {
     TooManyKeys {
         /// The limit.
         keys_max: usize,
+    },
+    /// The backplane is away, or has not answered: whether it was done is not known.
+    #[error("{reason}")]
+    Unavailable {
+        /// Why.
+        reason: Box<str>,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// The backplane takes no writes; nothing was published.
+    #[error("the backplane takes no writes: {reason}")]
+    BackplaneFull {
+        /// Why.
+        reason: Box<str>,
     },
 }
 
@@ -103,6 +118,7 @@ pub(crate) enum Attempt {
 pub(crate) struct Partition {
     pub(crate) epoch: Epoch,
     pub(crate) seq: u64,
+    pub(crate) lives: Lives,
     pub(crate) log: Log,
     pub(crate) interest: Interest,
     idempotency: IdempotencyWindow,
@@ -116,6 +132,7 @@ impl Partition {
         Partition {
             epoch,
             seq: 0,
+            lives: Lives::default(),
             log: Log::new(limits.numbering_ttl_ms),
             interest: Interest::default(),
             idempotency: IdempotencyWindow::new(limits.idempotency_ms, limits.idempotency_keys),
@@ -227,7 +244,13 @@ impl Partition {
         }
     }
 
-    fn reach(&mut self, name: &str, id: Option<TopicId>) -> Reach {
+    /// What holds for a topic.
+    pub(crate) fn rule_for(&self, name: &str) -> (HistoryRule, OnSlow) {
+        self.rules.rule_for(name)
+    }
+
+    /// Who gets a topic's messages.
+    pub(crate) fn reach(&mut self, name: &str, id: Option<TopicId>) -> Reach {
         let mut unknown = Reach::default();
         let reach = match id.and_then(|id| self.log.topic_mut(id)) {
             Some(topic) => &mut topic.reach,

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanfare_protocol::{Filter, Gap, Position};
+use fanfare_protocol::{Epoch, Filter, Gap, Position};
 
 use crate::clock::Now;
 use crate::entry::{Entry, SessionId};
 use crate::filters::Filters;
+use crate::lives::Verdict;
 use crate::log::{TopicId, TopicLog};
 use crate::partition::Partition;
 
@@ -33,6 +34,8 @@ pub(crate) struct Replay {
     queue: VecDeque<ReplayEvent>,
     /// Messages of this session are left out.
     deaf_to: Option<SessionId>,
+    /// The life of the numbering in which the seqs were judged.
+    epoch: Epoch,
 }
 
 /// One thing that a replay says.
@@ -50,6 +53,8 @@ pub(crate) struct Pulled {
     pub(crate) events: Vec<ReplayEvent>,
     /// Nothing above is kept: what follows is live.
     pub(crate) caught_up: bool,
+    /// Nothing above is kept, but the worker must get what came before first.
+    pub(crate) is_held_back: bool,
 }
 
 /// How much one pull may bring.
@@ -72,9 +77,9 @@ impl Replay {
         self.scanned
     }
 
-    fn new(filters: Filters, after: u64, deaf_to: Option<SessionId>) -> Replay {
-        let (told, queue) = (BTreeMap::new(), VecDeque::new());
-        Replay { filters, after, scanned: after, told, trims_seen: None, queue, deaf_to }
+    fn new(filters: Filters, after: Position, deaf_to: Option<SessionId>) -> Replay {
+        let (told, queue, Position { epoch, seq: after }) = (BTreeMap::new(), VecDeque::new(), after);
+        Replay { filters, after, scanned: after, told, trims_seen: None, queue, deaf_to, epoch }
     }
 
     /// Moves the cursor to `to` by one gap for all that matches; what it does not cover is looked for anew.
@@ -100,14 +105,11 @@ impl Partition {
     ) -> (Replay, bool) {
         let top = self.top();
         let start = after.unwrap_or(top);
-        let mut replay = Replay::new(filters.clone(), start.seq, deaf_to);
-        let mut whole = true;
-        if start.epoch != self.epoch {
-            replay.jump(start, self.position(self.log.floor()));
-            whole = false;
-        } else if start.seq > top.seq {
-            replay.jump(start, top);
-            whole = false;
+        let mut replay = Replay::new(filters.clone(), self.position(start.seq), deaf_to);
+        let verdict = self.judge(start);
+        let mut whole = matches!(verdict, Verdict::Good(_));
+        if let Verdict::Jump(to) = verdict {
+            replay.jump(start, self.position(to));
         }
         if last > 0 {
             let newest = self.newest(filters, last, replay.after, deaf_to, now);
@@ -175,7 +177,7 @@ impl Partition {
 
     /// True if anything is left above what was pulled; no message is taken.
     pub(crate) fn has_more(&self, replay: &Replay, now: Now) -> bool {
-        let mut ahead = Replay::new(replay.filters.clone(), replay.scanned, replay.deaf_to);
+        let mut ahead = Replay::new(replay.filters.clone(), self.position(replay.scanned), replay.deaf_to);
         !replay.queue.is_empty()
             || !matches!(self.next_kept(&mut ahead, now, &mut SCAN_MAX.clone()), Next::End)
     }
@@ -183,6 +185,7 @@ impl Partition {
     /// Queues a gap for each hole that opened since the last look. What lies at or below `scanned` was kept when it
     /// was looked at, or its hole was told.
     fn look_for_holes(&mut self, replay: &mut Replay) {
+        self.enter_life(replay);
         if replay.scanned < self.log.floor() && !self.know_since(&replay.filters, replay.scanned) {
             let (from, to) = (self.position(replay.after), self.position(self.log.floor()));
             replay.jump(from, to);
@@ -210,6 +213,31 @@ impl Partition {
         for id in holes {
             self.tell_hole(replay, id);
         }
+    }
+
+    /// What was judged in an earlier life of the numbering is judged again: it may have ended below.
+    fn enter_life(&self, replay: &mut Replay) {
+        if replay.epoch == self.epoch {
+            return;
+        }
+        let after = Position { epoch: replay.epoch, seq: replay.after };
+        replay.epoch = self.epoch;
+        let (Verdict::Good(end) | Verdict::Jump(end)) = self.judge(Position { seq: replay.scanned, ..after });
+        // A jump that was not told yet began where the client still stands.
+        let told_from = replay.queue.iter().find_map(|event| match event {
+            ReplayEvent::Gap(gap) if gap.topic.is_none() => Some(gap.from),
+            ReplayEvent::Gap(_) | ReplayEvent::Message(_) => None,
+        });
+        replay.queue.retain(|event| match event {
+            ReplayEvent::Message(entry) => entry.seq() <= end,
+            ReplayEvent::Gap(gap) => gap.to.seq <= end,
+        });
+        match self.judge(after) {
+            Verdict::Good(_) => replay.scanned = replay.scanned.min(end),
+            Verdict::Jump(to) => replay.jump(told_from.unwrap_or(after), self.position(to)),
+        }
+        replay.told.clear();
+        replay.trims_seen = None;
     }
 
     fn tell_hole(&self, replay: &mut Replay, id: TopicId) {
@@ -266,7 +294,10 @@ impl Partition {
                 continue;
             }
             let entry = topic.at(seq).expect("the log and the topic keep the same messages");
-            if !entry.is_wanted(now.ms(), replay.deaf_to) {
+            // What came back after its hole was told stays missing.
+            let is_told = !replay.told.is_empty()
+                && self.log.find(topic.name.as_str()).and_then(|id| replay.told.get(&id)) >= Some(&seq);
+            if is_told || !entry.is_wanted(now.ms(), replay.deaf_to) {
                 continue;
             }
             replay.after = seq;

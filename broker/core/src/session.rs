@@ -40,6 +40,8 @@ pub struct Session {
     /// The round in which it was last written to.
     pub(crate) round: u32,
     pub(crate) bad_frames: u32,
+    /// Requests for history that wait for the backplane.
+    pub(crate) waiting_reads: u32,
     requests: Rate,
     control_frames: Rate,
 }
@@ -69,6 +71,8 @@ pub(crate) enum State {
     /// Follows from a mark in the worker's backlog on, above `top`; there the request `id` is answered, or, after a
     /// replay, `live` is told.
     Joining(Box<Joining>),
+    /// Waits for what it needs of the backplane.
+    Awaiting(Ticket),
     /// Catches up from the log; without a replay of its own, by that of the session's first filter.
     Replaying(Option<Box<Replay>>),
     /// Gets what its worker gets; the index among the filter's followers there.
@@ -130,6 +134,7 @@ impl Session {
             dirty: false,
             round: 0,
             bad_frames: 0,
+            waiting_reads: 0,
             requests: Rate::default(),
             control_frames: Rate::default(),
         }

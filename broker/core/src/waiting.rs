@@ -11,6 +11,13 @@ use crate::partition::{Attempt, Draft, Partition, Published, Refusal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
+impl Ticket {
+    /// The ticket of a number that no other has.
+    pub(crate) fn new(number: u64) -> Ticket {
+        Ticket(number)
+    }
+}
+
 /// Called with the outcome of a publish that had to wait, on any thread.
 pub type Completion = Box<dyn FnOnce(Ticket, Result<Published, Refusal>) + Send>;
 
@@ -110,7 +117,7 @@ mod tests {
     use fanfare_protocol::{Epoch, Filter, Payload, Publication, Topic};
 
     use super::*;
-    use crate::entry::Entry;
+    use crate::inbox::Delivery;
     use crate::limits::{Limits, TopicRules};
 
     /// Two workers whose inboxes hold one message, the first following `a`, the second `b`, both `c`.
@@ -152,9 +159,12 @@ mod tests {
 
         /// The worker delivers all of its inbox; what could be published then.
         fn deliver(&mut self, worker: usize) -> Vec<String> {
-            let mut taken: Vec<Arc<Entry>> = Vec::new();
+            let mut taken: Vec<Delivery> = Vec::new();
             self.inboxes[worker].take(&mut taken);
-            taken.iter().for_each(|entry| self.inboxes[worker].release(entry.cost()));
+            for delivery in taken {
+                let Delivery::Message(entry) = delivery else { panic!("only messages are sent here") };
+                self.inboxes[worker].release(entry.cost());
+            }
             let Scene { partition, inboxes, waiting, .. } = self;
             let (finished, _) = waiting.retry(partition, Now::default(), inboxes);
             finished.into_iter().for_each(Finished::tell);

@@ -3,6 +3,7 @@
 //! The worker is driven from outside: it is told what was received and what time it is, it fills outboxes and names
 //! the sessions to write to. `requests` answers clients, `delivery` moves messages, this file opens and closes.
 
+mod awaiting;
 mod closing;
 mod delivery;
 mod polls;
@@ -16,17 +17,19 @@ mod streams;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanfare_protocol::{Encoding, Filter, Frame, Position, Welcome};
+use fanfare_protocol::{Encoding, Filter, Frame, Gap, Position, Welcome};
 use slotmap::SlotMap;
 
 pub use crate::session::SessionKey;
 pub use streams::Stream;
 
-use crate::broker::Broker;
+use self::awaiting::Awaiting;
+use crate::broker::{Broker, Outcome};
 use crate::clock::Now;
 use crate::encoded::pong_frame;
 use crate::entry::{Entry, SessionId};
 use crate::filters::Filters;
+use crate::inbox::Delivery;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::session::{Session, SessionInfo};
@@ -60,6 +63,10 @@ pub struct Worker {
     heartbeats: VecDeque<(u64, SessionKey)>,
     /// Publishes that wait for room, by when they give up; in order likewise.
     giving_up: VecDeque<(u64, SessionKey, Ticket)>,
+    /// Requests that wait for the backplane.
+    awaiting: BTreeMap<Ticket, Awaiting>,
+    /// Sessions whose replay goes on once the worker has caught up.
+    held_back: Vec<SessionKey>,
     stats: WorkerStats,
 }
 
@@ -78,6 +85,8 @@ struct Poll {
 #[derive(Debug)]
 enum Pending {
     Message(Arc<Entry>),
+    /// Something is missing for all live filters that it concerns; what it takes of the inbox.
+    Gap(Box<(Gap, usize)>),
     /// From here on the filter is live: what stands before is not its, what comes after is.
     Live {
         session: SessionKey,
@@ -96,9 +105,12 @@ enum Pending {
     },
 }
 
-impl Extend<Arc<Entry>> for Backlog<'_> {
-    fn extend<T: IntoIterator<Item = Arc<Entry>>>(&mut self, entries: T) {
-        self.0.extend(entries.into_iter().map(Pending::Message));
+impl Extend<Delivery> for Backlog<'_> {
+    fn extend<T: IntoIterator<Item = Delivery>>(&mut self, deliveries: T) {
+        self.0.extend(deliveries.into_iter().map(|delivery| match delivery {
+            Delivery::Message(entry) => Pending::Message(entry),
+            Delivery::Gap(gap) => Pending::Gap(gap),
+        }));
     }
 }
 
@@ -120,6 +132,8 @@ impl Worker {
             leaving: BTreeMap::new(),
             heartbeats: VecDeque::new(),
             giving_up: VecDeque::new(),
+            awaiting: BTreeMap::new(),
+            held_back: Vec::new(),
             stats: WorkerStats::default(),
         }
     }

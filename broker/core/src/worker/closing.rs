@@ -122,6 +122,11 @@ impl Worker {
 
     /// Takes an ended subscription out of all that knows it, but its session.
     pub(super) fn end_subscription(&mut self, filter: &Filter, subscription: Subscription) {
+        if let State::Awaiting(ticket) = subscription.state {
+            self.awaiting.remove(&ticket);
+            self.broker.cancel(ticket);
+            return;
+        }
         let live = !matches!(subscription.state, State::Replaying(_));
         if let State::Live(index) = subscription.state {
             self.remove_follower(filter, index as usize);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fanfare_protocol::{CloseCode, Cursor, Filter, Frame, OkBody, Position};
 
 use super::slow::make_room;
-use super::{Backlog, Followers, Pending, PollKey, SessionKey, Worker};
+use super::{Backlog, Followers, Outcome, Pending, PollKey, SessionKey, Worker};
+use crate::broker::Answer;
 use crate::clock::Now;
 use crate::edge::Edge;
 use crate::entry::Entry;
@@ -15,8 +16,11 @@ impl Worker {
     /// Moves what waits to the outboxes, as much as they may be given before they are written to, and ends a part of
     /// what ended sessions followed. To be called again and again between writes; false if nothing waited.
     pub fn deliver(&mut self, now: Now) -> bool {
-        for answer in self.broker.take_answers(self.index) {
-            self.publish_answered(now, answer);
+        for Answer { session, ticket, outcome } in self.broker.take_answers(self.index) {
+            match outcome {
+                Outcome::Published(result) => self.publish_answered(now, session, ticket, result),
+                Outcome::Admitted(result) => self.admitted(now, ticket, result),
+            }
         }
         if self.backlog.is_empty() {
             self.broker.take(self.index, &mut Backlog(&mut self.backlog));
@@ -35,6 +39,10 @@ impl Worker {
                     self.dirty.count(entry.cost(), entry.numbered_us);
                     self.deliver_message(&entry);
                 }
+                Pending::Gap(gap) => {
+                    bytes += gap.1;
+                    self.deliver_gap(&gap.0);
+                }
                 Pending::Live { session, filter, top } => self.go_live(session, &filter, top),
                 Pending::Goodbye { session, reconnect_after_ms } => {
                     let reason = "the broker restarts; come back and resume";
@@ -47,6 +55,7 @@ impl Worker {
             self.broker.release(self.index, bytes, now);
         }
         self.end_leaving();
+        self.release_held_back();
         waited
     }
 

@@ -3,7 +3,8 @@
 use fanfare_protocol::Cursor;
 
 use super::{Poll, PollKey, Ready, Worker};
-use crate::broker::{BadCursor, History};
+use crate::backplane::Pass;
+use crate::broker::{History, HistoryError};
 use crate::clock::Now;
 use crate::filters::Filters;
 
@@ -17,8 +18,22 @@ impl Worker {
         after: Option<&Cursor>,
         limit: usize,
         ready: Ready,
-    ) -> Result<(History, Option<PollKey>), BadCursor> {
-        let history = self.broker.history_or_follow(self.index, filters, after, limit, now)?;
+    ) -> Result<(History, Option<PollKey>), HistoryError> {
+        self.poll_with(Pass::default(), now, filters, after, limit, ready)
+    }
+
+    /// As [`Worker::poll`], with the pass of [`Broker::prepare`](crate::Broker::prepare): where there is a backplane,
+    /// that comes first.
+    pub fn poll_with(
+        &mut self,
+        pass: Pass,
+        now: Now,
+        filters: &Filters,
+        after: Option<&Cursor>,
+        limit: usize,
+        ready: Ready,
+    ) -> Result<(History, Option<PollKey>), HistoryError> {
+        let history = self.broker.history_or_follow(self.index, filters, after, limit, pass, now)?;
         if !history.is_empty() {
             return Ok((history, None));
         }

@@ -3,10 +3,11 @@
 use fanfare_protocol::{ErrorCode, Frame, OkBody, Publication, Topic};
 
 use super::{SessionKey, Worker};
-use crate::broker::{Answer, Publishing};
+use crate::broker::{Answer, Outcome, Publishing};
 use crate::clock::Now;
 use crate::partition::{Draft, Published, Refusal};
 use crate::session::{Session, State, WaitingPublish, Work};
+use crate::waiting::Ticket;
 
 impl Worker {
     /// Publishes for a session, behind those of its publishes that wait.
@@ -33,8 +34,13 @@ impl Worker {
     }
 
     /// A publish that waited is done.
-    pub(super) fn publish_answered(&mut self, now: Now, answer: Answer) {
-        let Answer { session: key, ticket, result } = answer;
+    pub(super) fn publish_answered(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        ticket: Ticket,
+        result: Result<Published, Refusal>,
+    ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let first = session.publishing.front();
         if !first.is_some_and(|first| matches!(first.work, Work::Parked(parked) if parked == ticket)) {
@@ -53,8 +59,8 @@ impl Worker {
             self.giving_up.pop_front();
             if self.sessions.contains_key(key) && self.broker.cancel(ticket) {
                 let waited_ms = self.limits().publish_wait_ms;
-                let result = Err(Refusal::Overloaded { waited_ms });
-                self.publish_answered(now, Answer { session: key, ticket, result });
+                let refusal = self.broker.overdue(waited_ms);
+                self.publish_answered(now, key, ticket, Err(refusal));
             }
         }
     }
@@ -100,7 +106,10 @@ impl Worker {
         let (broker, worker) = (self.broker.clone(), self.index);
         let completion = || -> crate::waiting::Completion {
             let broker = broker.clone();
-            Box::new(move |ticket, result| broker.answer(worker, Answer { session: key, ticket, result }))
+            Box::new(move |ticket, result| {
+                let outcome = Outcome::Published(result);
+                broker.answer(worker, Answer { session: key, ticket, outcome });
+            })
         };
         match self.broker.publish(now, draft, completion) {
             Publishing::Done(result) => {
@@ -148,9 +157,11 @@ impl Refusal {
     /// The stable word.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Refusal::Overloaded { .. } | Refusal::TooManyWaiting { .. } | Refusal::TooManyKeys { .. } => {
-                ErrorCode::Overloaded
-            }
+            Refusal::Overloaded { .. }
+            | Refusal::TooManyWaiting { .. }
+            | Refusal::TooManyKeys { .. }
+            | Refusal::BackplaneFull { .. } => ErrorCode::Overloaded,
+            Refusal::Unavailable { .. } => ErrorCode::Unavailable,
             Refusal::TooManyTopics { .. } => ErrorCode::Limit,
             Refusal::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
         }
@@ -161,7 +172,8 @@ impl Refusal {
         match self {
             Refusal::Overloaded { waited_ms } => Some((*waited_ms).max(1_000)),
             Refusal::TooManyWaiting { .. } => Some(1_000),
-            Refusal::TooManyKeys { .. } => Some(5_000),
+            Refusal::TooManyKeys { .. } | Refusal::BackplaneFull { .. } => Some(5_000),
+            Refusal::Unavailable { retry_after_ms, .. } => Some(*retry_after_ms),
             Refusal::TooManyTopics { .. } | Refusal::IdempotencyMismatch => None,
         }
     }

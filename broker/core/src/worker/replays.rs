@@ -2,7 +2,9 @@
 
 use fanfare_protocol::{Cursor, Filter, Frame, OkBody, Position, SubscribeOptions};
 
+use super::awaiting::Asked;
 use super::{Backlog, Pending, SessionKey, Worker};
+use crate::backplane::Pass;
 use crate::broker::BadCursor;
 use crate::clock::Now;
 use crate::edge::Edge;
@@ -25,29 +27,40 @@ impl Worker {
     ) -> Result<(), BadCursor> {
         let after = options.after.as_ref().map(|cursor| self.broker.own_part(cursor)).transpose()?;
         let last = options.last.unwrap_or(0) as usize;
-        let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
-        if after.is_none() && last == 0 {
-            let filters = std::slice::from_ref(&filter);
-            let top = self.broker.follow(self.index, filters, &mut Backlog(&mut self.backlog));
-            let state = State::Joining(Box::new(Joining { id: Some(id), top }));
-            session
-                .subscriptions
-                .insert(filter.clone(), Subscription { state, echo: options.echo, on_slow: options.on_slow });
-            self.mark_live(key, filter, top);
-            return Ok(());
-        }
-        let deaf_to = (!options.echo).then_some(session.id);
-        let (replay, whole, start) =
-            self.broker.begin_replay(&Filters::from(filter.clone()), after, last, deaf_to, now);
-        let state = State::Replaying(Some(Box::new(replay)));
-        session
-            .subscriptions
-            .insert(filter.clone(), Subscription { state, echo: options.echo, on_slow: options.on_slow });
-        session.replaying.push_back(filter);
-        let resumed = after.map(|_| whole);
-        let body = OkBody { cursor: Some(Cursor::from(start)), resumed, ..OkBody::default() };
-        self.reply(key, &Frame::Ok { id, body });
+        let SubscribeOptions { echo, on_slow, .. } = options;
+        self.subscribe_with(Pass::default(), now, key, Asked { id, filter, after, last, echo, on_slow });
         Ok(())
+    }
+
+    /// Follows a filter, or waits for what that needs.
+    pub(super) fn subscribe_with(&mut self, pass: Pass, now: Now, key: SessionKey, asked: Asked) {
+        let door = self.door(now, key, pass);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Asked { id, ref filter, after, last, echo, on_slow } = asked;
+        if after.is_none() && last == 0 {
+            let filters = std::slice::from_ref(filter);
+            match self.broker.follow(self.index, filters, door, &mut Backlog(&mut self.backlog)) {
+                Ok(top) => {
+                    let state = State::Joining(Box::new(Joining { id: Some(id), top }));
+                    session.subscriptions.insert(filter.clone(), Subscription { state, echo, on_slow });
+                    self.mark_live(key, asked.filter, top);
+                }
+                Err(held) => self.subscribe_held(key, asked, held),
+            }
+            return;
+        }
+        let deaf_to = (!echo).then_some(session.id);
+        match self.broker.begin_replay(&Filters::from(filter.clone()), after, last, deaf_to, door) {
+            Ok((replay, whole, start)) => {
+                let state = State::Replaying(Some(Box::new(replay)));
+                session.subscriptions.insert(filter.clone(), Subscription { state, echo, on_slow });
+                session.replaying.push_back(asked.filter);
+                let resumed = after.map(|_| whole);
+                let body = OkBody { cursor: Some(Cursor::from(start)), resumed, ..OkBody::default() };
+                self.reply(key, &Frame::Ok { id, body });
+            }
+            Err(held) => self.subscribe_held(key, asked, held),
+        }
     }
 
     /// Pulls from the session's next replay if its outbox is at most half full; true if there may be more to pull.
@@ -69,12 +82,19 @@ impl Worker {
         if caught_up.is_none() {
             session.replaying.push_back(filter.clone());
         }
+        let is_held_back = pulled.is_held_back;
+        let is_idle = is_held_back && pulled.events.is_empty();
         self.push_pulled(key, &filter, pulled);
         if let Some(filters) = caught_up {
             self.join(key, &filters, top);
         }
-        self.mark_dirty(key);
-        true
+        if is_held_back {
+            self.hold_back(key);
+        }
+        if !is_idle {
+            self.mark_dirty(key);
+        }
+        !is_idle
     }
 
     /// True if the session has a replay that goes on once its outbox has drained.
@@ -126,6 +146,9 @@ impl Worker {
 
     /// A subscription that is not live yet is answered before it ends.
     pub(super) fn answer_joining(&mut self, key: SessionKey, state: &State) {
+        if let State::Awaiting(ticket) = state {
+            return self.answer_awaiting(key, *ticket);
+        }
         let State::Joining(joining) = state else { return };
         let Joining { id: Some(id), top } = **joining else { return };
         let body = OkBody { cursor: Some(Cursor::from(top)), ..OkBody::default() };

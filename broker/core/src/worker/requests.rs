@@ -5,7 +5,10 @@ use fanfare_protocol::{
     encode_history_ok,
 };
 
+use super::awaiting::AskedHistory;
 use super::{SessionKey, Worker};
+use crate::backplane::Pass;
+use crate::broker::HistoryHeld;
 use crate::clock::Now;
 use crate::replay::ReplayEvent;
 use crate::session::{Standing, State};
@@ -121,9 +124,19 @@ impl Worker {
     ) {
         let most = self.limits().history_frames;
         let limit = limit.map_or(most, |limit| limit.min(most)) as usize;
-        let history = match self.broker.history(topic, after.as_ref(), limit, now) {
+        self.history_with(Pass::default(), now, key, AskedHistory { id, topic: topic.clone(), after, limit });
+    }
+
+    /// Answers with history, or waits for what that needs.
+    pub(super) fn history_with(&mut self, pass: Pass, now: Now, key: SessionKey, asked: AskedHistory) {
+        let door = self.door(now, key, pass);
+        let AskedHistory { id, ref topic, ref after, limit } = asked;
+        let history = match self.broker.history_through(door, topic, after.as_ref(), limit) {
             Ok(history) => history,
-            Err(error) => return self.error(key, Some(id), ErrorCode::BadCursor, error.to_string()),
+            Err(HistoryHeld::BadCursor(error)) => {
+                return self.error(key, Some(id), ErrorCode::BadCursor, error.to_string());
+            }
+            Err(HistoryHeld::Held(held)) => return self.history_held(key, asked, held),
         };
         self.queue(key, |outbox| {
             let encoding = outbox.edge().encoding();
@@ -138,7 +151,7 @@ impl Worker {
         self.error(key, Some(id), ErrorCode::Unsupported, format!("{what} is not served by this broker"));
     }
 
-    fn error(&mut self, key: SessionKey, id: Option<u64>, code: ErrorCode, reason: String) {
+    pub(super) fn error(&mut self, key: SessionKey, id: Option<u64>, code: ErrorCode, reason: String) {
         self.reply(key, &Frame::Error { id, code, reason, retry_after_ms: None });
     }
 

@@ -80,4 +80,13 @@ pub(super) const LIMITS: &[Key] = &[
         "The most topics with missing messages that a resume tells one by one; above it one gap stands for all."),
     number!("limits.poll_wait", limits.poll_wait_ms: u64, Duration(0..=10 * MINUTE),
         "The longest that a history request may wait for a message."),
+    number!("limits.backplane_wait", limits.backplane_wait_ms: u64, Duration(PATIENCE),
+        "How long a request may wait for the backplane before it is refused with 503."),
+    number!("limits.backplane_linger", limits.backplane_linger_ms: u64, Duration(0..=HOUR),
+        "How long what nobody follows any more is still followed on the backplane, and so known here."),
+    number!("limits.doubt_bytes", limits.doubt_bytes: usize, Size(4 * KIB..=16 * GIB),
+        "The most bytes that come from the backplane and are held back while what came before them is read; what \
+         does not fit is read too."),
+    number!("limits.session_waiting_reads", limits.session_waiting_reads: usize, Count(1..=100_000),
+        "The most history requests of one session that wait for the backplane at once."),
 ];

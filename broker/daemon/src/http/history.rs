@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fanfare_core::{Filters, History, PollKey};
+use fanfare_core::{Filters, History, HistoryError, Pass, PollKey, Preparing, Refusal, Ticket};
 use fanfare_protocol::{Cursor, Encoding, ErrorCode, Filter, RequestError, Topic, encode_history_body};
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
@@ -19,6 +19,24 @@ struct Query {
     after: Option<Cursor>,
     limit: usize,
     wait: Duration,
+}
+
+/// Why there is no history to answer with.
+enum Failure {
+    Request(RequestError),
+    Refused(Refusal),
+}
+
+/// Ends a wait for the backplane when it is dropped, be it because its client went away.
+struct Awaiting<'a> {
+    local: &'a Local,
+    ticket: Ticket,
+}
+
+impl Drop for Awaiting<'_> {
+    fn drop(&mut self) {
+        self.local.node.broker.cancel(self.ticket);
+    }
 }
 
 /// Ends a long poll when it is dropped, be it because its client went away.
@@ -54,9 +72,15 @@ pub(super) async fn read_several(local: &Rc<Local>, query: &str) -> Answer {
 async fn answered(local: &Rc<Local>, asked: Result<(Filters, Query), RequestError>) -> Answer {
     let answer = match asked {
         Ok((filters, query)) => answer(local, filters, query).await,
-        Err(error) => Err(error),
+        Err(error) => Err(Failure::Request(error)),
     };
-    answer.unwrap_or_else(|error| problem(error.code, &error.reason, None))
+    match answer {
+        Ok(answer) => answer,
+        Err(Failure::Request(error)) => problem(error.code, &error.reason, None),
+        Err(Failure::Refused(refusal)) => {
+            problem(refusal.code(), &refusal.to_string(), refusal.retry_after_ms())
+        }
+    }
 }
 
 /// The topic whose name stands, percent-encoded, in a path.
@@ -67,31 +91,69 @@ pub(super) fn topic(name: &str) -> Result<Topic, RequestError> {
     Topic::parse(&name).map_err(|error| bad(format!("topic {} {error}", shorten(&name))))
 }
 
-async fn answer(local: &Rc<Local>, filters: Filters, query: Query) -> Result<Answer, RequestError> {
+async fn answer(local: &Rc<Local>, filters: Filters, query: Query) -> Result<Answer, Failure> {
     let count = filters.len();
     if !query.wait.is_zero() && !local.node.broker.has_room_for_filters(count) {
         let limit = local.node.settings.limits.filters;
         let reason = format!("to wait for {count} topics is over the limit of {limit} subscriptions of all");
-        return Err(RequestError { id: None, code: ErrorCode::Limit, reason });
+        return Err(Failure::Request(RequestError { id: None, code: ErrorCode::Limit, reason }));
     }
     let until = Instant::now() + query.wait;
     loop {
+        let pass = prepare(local, &filters, query.after.as_ref()).await?;
         let (sender, ready) = oneshot::channel();
-        let polled = local.worker.borrow_mut().poll(
+        let polled = local.worker.borrow_mut().poll_with(
+            pass,
             local.node.clock.now(),
             &filters,
             query.after.as_ref(),
             query.limit,
             Box::new(move || _ = sender.send(())),
         );
-        let bad_cursor =
-            |error| RequestError { id: None, code: ErrorCode::BadCursor, reason: format!("after: {error}") };
-        let (history, key) = polled.map_err(|error| bad_cursor(error.to_string()))?;
+        let (history, key) = polled?;
         let Some(key) = key else { return Ok(render(&history)) };
         let _waiting = Waiting { local: local.clone(), key };
         let is_over = query.wait.is_zero() || local.node.is_draining();
         if is_over || tokio::time::timeout_at(until, ready).await.is_err() {
             return Ok(render(&history));
+        }
+    }
+}
+
+/// Waits for what the history needs of the backplane.
+async fn prepare(local: &Local, filters: &Filters, after: Option<&Cursor>) -> Result<Pass, Failure> {
+    let (sender, admitted) = oneshot::channel();
+    let broker = &local.node.broker;
+    let now = local.node.clock.now();
+    let preparing = broker.prepare(now, filters, after, Pass::default(), || {
+        // Who waited may be gone.
+        Box::new(move |_, result| _ = sender.send(result))
+    });
+    match preparing.map_err(HistoryError::from)? {
+        Preparing::Ready(pass) => Ok(pass),
+        Preparing::Refused(refusal) => Err(Failure::Refused(refusal)),
+        Preparing::Waits(ticket) => {
+            let _awaiting = Awaiting { local, ticket };
+            let admitted = admitted.await.expect("the broker keeps a completion until it calls it");
+            admitted.map_err(Failure::Refused)
+        }
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Failure {
+        Failure::Request(error)
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Failure {
+        match error {
+            HistoryError::BadCursor(error) => {
+                let reason = format!("after: {error}");
+                Failure::Request(RequestError { id: None, code: ErrorCode::BadCursor, reason })
+            }
+            HistoryError::Refused(refusal) => Failure::Refused(refusal),
         }
     }
 }

@@ -75,9 +75,9 @@ pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
         if index > 0 {
             out.push(b',');
         }
-        let result = match (item, overloaded) {
+        let result = match (item, &overloaded) {
             (Err(error), _) => Err(Failure::Request(error)),
-            (Ok(_), Some(refusal)) => Err(Failure::Refused(refusal)),
+            (Ok(_), Some(refusal)) => Err(Failure::Refused(Refusal::clone(refusal))),
             (Ok((topic, publication)), None) => match check_size(&publication, limits.frame_bytes) {
                 Err(error) => Err(Failure::Request(error)),
                 Ok(()) => publish(node, topic.clone(), publication, until)
@@ -90,10 +90,12 @@ pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
             Ok((topic, published)) => render(&topic, &published, &mut out),
             Err(failure) => {
                 if let Failure::Refused(
-                    refusal @ (Refusal::Overloaded { .. } | Refusal::TooManyWaiting { .. }),
-                ) = failure
+                    refusal @ (Refusal::Overloaded { .. }
+                    | Refusal::TooManyWaiting { .. }
+                    | Refusal::Unavailable { .. }),
+                ) = &failure
                 {
-                    overloaded = Some(refusal);
+                    overloaded = Some(refusal.clone());
                 }
                 out.extend_from_slice(failure.item().to_string().as_bytes());
             }
@@ -129,8 +131,7 @@ async fn publish(
     let result = match tokio::time::timeout_at(until, &mut outcome).await {
         Ok(result) => result,
         Err(_) if node.broker.cancel(ticket) => {
-            let waited_ms = node.settings.limits.publish_wait_ms;
-            Ok(Err(Refusal::Overloaded { waited_ms }))
+            Ok(Err(node.broker.overdue(node.settings.limits.publish_wait_ms)))
         }
         Err(_) => outcome.await,
     };

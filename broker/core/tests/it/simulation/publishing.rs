@@ -42,6 +42,9 @@ impl World {
                     Refusal::TooManyTopics { .. } => assert!(is_full, "another topic can be had"),
                     Refusal::IdempotencyMismatch => assert!(known.is_some_and(|(first, _)| first != tag)),
                     Refusal::TooManyKeys { keys_max } => assert!(self.keys() >= keys_max, "a key has place"),
+                    Refusal::Unavailable { .. } | Refusal::BackplaneFull { .. } => {
+                        panic!("there is no backplane: {refusal}")
+                    }
                     Refusal::Overloaded { .. } | Refusal::TooManyWaiting { .. } => {
                         assert_eq!(
                             before.waiting_publishes, self.settings.limits.waiting_publishes,
