@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod it {
+    mod cluster;
     mod dialogues;
     mod leaving;
     mod simulation;

@@ -3,7 +3,7 @@
 //! `SEEDS=n` runs that many seeds, `SEED=n` one seed with all that happens written out.
 
 mod actions;
-mod chance;
+pub(crate) mod chance;
 mod client;
 mod followed;
 mod link;
