@@ -49,7 +49,7 @@ impl Mirror<'_> {
         }
         let since_ms = match &self.joined.standing {
             Standing::Away { since_ms, .. } if self.joined.has_epoch => *since_ms,
-            _ => self.now.ms(),
+            Standing::Away { .. } | Standing::Doubt(_) | Standing::Sure => self.now.ms(),
         };
         let channels = &self.joined.channels;
         let wanted: Vec<Channel> = channels
@@ -181,8 +181,7 @@ impl Mirror<'_> {
         self.partition.seq = self.partition.seq.max(record.seq);
         let settled = std::mem::replace(&mut self.joined.standing, Standing::Sure);
         let Standing::Doubt(doubt) = settled else { unreachable!("only a doubt is resolved") };
-        let mut held_back = doubt.held_back.into_iter();
-        while let Some(held) = held_back.next() {
+        for held in doubt.held_back {
             match held {
                 HeldBack::Message(numbered) => self.message(numbered),
                 HeldBack::Cleared(topic, to) => self.cleared(topic, to),

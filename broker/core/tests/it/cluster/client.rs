@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fanfare_core::SessionKey;
 use fanfare_protocol::{
-    Cursor, ErrorCode, Filter, Frame, OkBody, Payload, Position, Request, SubscribeOptions, Topic,
+    Cursor, ErrorCode, Filter, Frame, OkBody, Position, Request, SubscribeOptions, Topic,
 };
 
 use super::followed::{Followed, State};
@@ -101,7 +101,7 @@ impl Client {
                 let topic = message.topic.as_str();
                 let live = self.followed.values_mut().filter(|followed| followed.state == State::Live);
                 let wanted = live.filter(|followed| followed.filter.matches(topic));
-                wanted.for_each(|followed| followed.message(truth, &message, tag(&message.payload)));
+                wanted.for_each(|followed| followed.message(truth, &message));
             }
             Frame::Gap(gap) => {
                 let live = self.followed.values_mut().filter(|followed| followed.state == State::Live);
@@ -111,23 +111,21 @@ impl Client {
                 concerned.for_each(|followed| followed.gap(truth, &gap));
             }
             Frame::Replay { filter, frame } => {
-                let Some(followed) = self.followed.get_mut(&filter) else { return None };
+                let followed = self.followed.get_mut(&filter)?;
                 assert_eq!(followed.state, State::Replaying, "{filter} is replayed until it is live");
-                match *frame {
-                    Frame::Message(message) => followed.message(truth, &message, tag(&message.payload)),
-                    Frame::Gap(gap) => followed.gap(truth, &gap),
-                    other => panic!("{other:?} is not replayed"),
-                }
+                followed.replayed(truth, *frame);
             }
             Frame::Live { filter: Some(filter), cursor } => {
-                let Some(followed) = self.followed.get_mut(&filter) else { return None };
+                let followed = self.followed.get_mut(&filter)?;
                 followed.advance(truth, position(&cursor));
                 followed.state = State::Live;
             }
             Frame::Ok { id, body } => self.answered(truth, id, body),
             Frame::Error { id, code, reason, .. } => self.refused(id, code, &reason),
             Frame::Welcome { .. } | Frame::Goodbye { .. } => {}
-            other => panic!("{other:?} was not asked for"),
+            other @ (Frame::Live { .. } | Frame::Unsubscribed { .. }) => {
+                panic!("{other:?} was not asked for")
+            }
         }
         None
     }
@@ -156,11 +154,7 @@ impl Client {
             Asked::History(topic, after) => {
                 let mut read = Followed::new(Filter::from(&topic), after);
                 for frame in body.frames.unwrap_or_default() {
-                    match frame {
-                        Frame::Message(message) => read.message(truth, &message, tag(&message.payload)),
-                        Frame::Gap(gap) => read.gap(truth, &gap),
-                        other => panic!("{other:?} is no history"),
-                    }
+                    read.replayed(truth, frame);
                 }
                 if after.is_some() && body.more != Some(true) {
                     read.advance(truth, position(&body.cursor.expect("a history has a cursor")));
@@ -180,10 +174,6 @@ impl Client {
             (_, code) => panic!("refused as {code:?}: {reason}"),
         }
     }
-}
-
-fn tag(payload: &Payload) -> usize {
-    std::str::from_utf8(payload.bytes()).unwrap().parse().unwrap()
 }
 
 pub(super) fn position(cursor: &Cursor) -> Position {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use fanfare_protocol::{Filter, Gap, Message, Position, Topic};
+use fanfare_protocol::{Filter, Frame, Gap, Message, Position, Topic};
 
+use super::node::tag_of;
 use super::redis::Truth;
 
 #[derive(Debug)]
@@ -27,9 +28,21 @@ impl Followed {
         Followed { filter, cursor, state: State::Away, got: BTreeSet::new(), gaps: Vec::new() }
     }
 
-    pub(super) fn message(&mut self, truth: &Truth, message: &Message, tag: usize) {
+    /// A message or a gap from the past.
+    pub(super) fn replayed(&mut self, truth: &Truth, frame: Frame) {
+        if let Frame::Message(message) = &frame {
+            self.message(truth, message);
+        } else if let Frame::Gap(gap) = &frame {
+            self.gap(truth, gap);
+        } else {
+            panic!("{frame:?} is not of the past");
+        }
+    }
+
+    pub(super) fn message(&mut self, truth: &Truth, message: &Message) {
         let Message { topic, position, .. } = message;
         let known = truth.message(*position).expect("what is delivered was published");
+        let tag = tag_of(&message.payload);
         assert_eq!(*known, (topic.clone(), tag), "one message has the position {position}");
         assert!(self.filter.matches(topic.as_str()), "{topic} is foreign to {}", self.filter);
         assert!(self.got.insert(*position), "{}: {position} comes twice", self.filter);

@@ -25,9 +25,12 @@ pub(super) struct Node {
     /// The highest position that came from the backplane.
     seen: Option<Position>,
     /// What publishers here were answered.
-    pub(super) answers: Arc<Mutex<Vec<(usize, Result<Position, Refusal>)>>>,
+    pub(super) answers: Answers,
     pub(super) acked: Option<Position>,
 }
+
+/// What publishes came to, by tag.
+type Answers = Arc<Mutex<Vec<(usize, Result<Position, Refusal>)>>>;
 
 /// The connections of a node.
 pub(super) struct Link {
@@ -191,7 +194,12 @@ impl Node {
                 Some(Position { epoch: record.epoch, seq: record.seq })
             }
             Told::Published { result: Ok(published), .. } => Some(published.position),
-            _ => None,
+            Told::Down(_)
+            | Told::Confirmed(_)
+            | Told::Cleared { .. }
+            | Told::Read { .. }
+            | Told::Published { .. }
+            | Told::ClearDone { .. } => None,
         };
         if let Some(seen) = seen
             && self.seen.is_none_or(|before| before.epoch != seen.epoch || before.seq < seen.seq)
@@ -265,6 +273,7 @@ impl Node {
     }
 }
 
-fn tag_of(payload: &Payload) -> usize {
+/// What a payload says.
+pub(super) fn tag_of(payload: &Payload) -> usize {
     std::str::from_utf8(payload.bytes()).unwrap().parse().unwrap()
 }
