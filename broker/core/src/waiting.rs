@@ -9,7 +9,7 @@ use crate::partition::{Attempt, Draft, Partition, Published, Refusal};
 
 /// Names a waiting publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
+pub struct Ticket(pub u64);
 
 impl Ticket {
     /// The ticket of a number that no other has.

@@ -11,6 +11,7 @@ mod metrics;
 mod node;
 mod origin;
 mod process;
+mod redis;
 pub mod server;
 mod sse;
 mod websocket;

@@ -34,7 +34,7 @@ pub(crate) struct Fill {
 
 /// Latencies that many threads count.
 #[derive(Default)]
-struct AtomicLatencies {
+pub(crate) struct AtomicLatencies {
     buckets: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     sum_us: AtomicU64,
 }
@@ -85,13 +85,13 @@ impl Metrics {
 }
 
 impl AtomicLatencies {
-    fn add(&self, us: u64) {
+    pub(crate) fn add(&self, us: u64) {
         let bucket = LATENCY_BOUNDS_US.partition_point(|bound| *bound < us);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    fn load(&self) -> Latencies {
+    pub(crate) fn load(&self) -> Latencies {
         let buckets = self.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed));
         Latencies { buckets, sum_us: self.sum_us.load(Ordering::Relaxed) }
     }

@@ -1,0 +1,119 @@
+//! Redis as the backplane: what the core asks is carried out, and what Redis says is told to the core.
+//!
+//! Nothing is decided here about topics, cursors or gaps. Numbering, keeping and spreading are one script each
+//! ([`scripts`]); a link with a thread of its own ([`link`]) keeps the two connections, and gives up whatever lets a
+//! deadline pass.
+
+mod address;
+mod calls;
+mod connect;
+mod envelope;
+mod fault;
+mod health;
+mod keys;
+mod link;
+mod lives;
+mod scripts;
+mod session;
+
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context;
+use fanfare_core::{Ask, Told};
+use fanfare_protocol::Topic;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub use self::address::Address;
+pub(crate) use self::health::{Figures, Health};
+pub(crate) use self::lives::Lives;
+
+/// The most questions of operators that wait.
+const QUESTIONS_MAX: usize = 64;
+
+/// Where the backplane is and what it is told of the broker's bounds.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) address: Address,
+    pub(crate) prefix: String,
+    /// This node's own number.
+    pub(crate) node: u64,
+    pub(crate) topics: usize,
+    pub(crate) idempotency_ms: u64,
+    pub(crate) numbering_ttl_ms: u64,
+    pub(crate) history_bytes: usize,
+}
+
+/// Who decides: the core, as the link sees it.
+pub(crate) trait Core: Send + 'static {
+    /// What is to be done, in order.
+    fn take_asks(&self) -> Vec<Ask>;
+    /// Tells it something.
+    fn told(&self, told: Told);
+}
+
+/// A topic as Redis knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicFound {
+    pub(crate) name: Topic,
+    /// The life that goes on.
+    pub(crate) life: u64,
+    /// The seq of its newest message.
+    pub(crate) last: u64,
+    /// Messages kept.
+    pub(crate) kept: usize,
+    /// When the newest kept one was numbered, in milliseconds since 1970.
+    pub(crate) time: Option<u64>,
+}
+
+/// A page of topics, by name.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) topics: Vec<TopicFound>,
+    pub(crate) more: bool,
+}
+
+/// What an operator asks.
+pub(crate) struct Question {
+    pub(crate) filter: fanfare_protocol::Filter,
+    /// Only topics behind this name.
+    pub(crate) after: Option<String>,
+    pub(crate) limit: usize,
+    pub(crate) answer: oneshot::Sender<Result<Page, String>>,
+}
+
+/// A running link to the backplane.
+pub(crate) struct Backplane {
+    pub(crate) health: Arc<Health>,
+    questions: mpsc::Sender<Question>,
+}
+
+impl Backplane {
+    /// Starts the link's thread; `wake` is notified when the core has something to ask.
+    pub(crate) fn start(setup: Setup, core: impl Core, wake: Arc<Notify>) -> anyhow::Result<Backplane> {
+        let health = Arc::new(Health::default());
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        let link = link::Link { setup, core, wake, questions: asked, health: health.clone() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new()
+            .name("backplane".to_owned())
+            .spawn(move || runtime.block_on(link.run()))
+            .context("the backplane's thread can't be started")?;
+        Ok(Backplane { health, questions })
+    }
+
+    /// The topics that match a filter, by name, behind `after`.
+    pub(crate) async fn topics(
+        &self,
+        filter: fanfare_protocol::Filter,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Page, String> {
+        let (answer, answered) = oneshot::channel();
+        let question = Question { filter, after, limit, answer };
+        if self.questions.try_send(question).is_err() {
+            return Err("too many questions wait for the backplane already".to_owned());
+        }
+        answered.await.unwrap_or_else(|_| Err(self.health.reason()))
+    }
+}

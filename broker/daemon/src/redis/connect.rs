@@ -1,0 +1,241 @@
+//! Connecting: what is checked before anything is asked for, and the two connections that come of it.
+//!
+//! One connection is for calls. The other is for what is followed: whatever comes on it, confirmations included, goes
+//! in its order into one bounded queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fanfare_core::Record;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, ProtocolVersion, PushInfo, Value};
+use tokio::sync::mpsc;
+
+use super::address::Address;
+use super::calls::{Bounds, Calls, DEADLINE, silent};
+use super::envelope::VERSION;
+use super::fault::Fault;
+use super::keys::Keys;
+use super::scripts::{Hashes, Script};
+
+/// How long connecting may take in all.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The most pushes that wait to be looked at.
+const PUSHES_MAX: usize = 32_768;
+/// The most bytes that they hold.
+const PUSHED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The oldest Redis that has all that is needed.
+const REDIS_MAJOR_MIN: u32 = 7;
+/// The number of partitions.
+const PARTITIONS: u16 = 1;
+
+/// Both connections, and what was learnt on the way.
+pub(super) struct Connected {
+    pub(super) calls: Calls,
+    pub(super) subscription: MultiplexedConnection,
+    pub(super) pushes: Pushes,
+    pub(super) record: Record,
+    /// Why Redis can't be trusted to keep what it is given.
+    pub(super) danger: Option<String>,
+}
+
+/// What the server sends unasked, in order.
+pub(super) struct Pushes {
+    receiver: mpsc::Receiver<PushInfo>,
+    fill: Arc<Fill>,
+}
+
+/// How full the queue of pushes is.
+#[derive(Default)]
+struct Fill {
+    bytes: AtomicUsize,
+    overflowed: AtomicBool,
+}
+
+impl Pushes {
+    /// A queue, and what fills it: beyond its bounds nothing is taken and the overflow is noted.
+    fn new() -> (Pushes, impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static) {
+        let (sender, receiver) = mpsc::channel(PUSHES_MAX);
+        let fill = Arc::new(Fill::default());
+        let filled = fill.clone();
+        let push = move |push: PushInfo| {
+            let bytes = size(&push);
+            let fits = filled.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= PUSHED_BYTES_MAX;
+            // What comes after something that was not taken must not be taken either.
+            let taken = fits && !filled.overflowed.load(Ordering::Relaxed) && sender.try_send(push).is_ok();
+            if !taken {
+                filled.overflowed.store(true, Ordering::Relaxed);
+            }
+            taken.then_some(()).ok_or(())
+        };
+        (Pushes { receiver, fill }, push)
+    }
+
+    /// The next, once there is one; none after the last.
+    pub(super) async fn next(&mut self) -> Option<PushInfo> {
+        let push = self.receiver.recv().await?;
+        self.fill.bytes.fetch_sub(size(&push), Ordering::Relaxed);
+        Some(push)
+    }
+
+    /// The next, if there is one.
+    pub(super) fn try_next(&mut self) -> Option<PushInfo> {
+        let push = self.receiver.try_recv().ok()?;
+        self.fill.bytes.fetch_sub(size(&push), Ordering::Relaxed);
+        Some(push)
+    }
+
+    /// True once something did not fit.
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.fill.overflowed.load(Ordering::Relaxed)
+    }
+}
+
+/// What a push holds, in bytes.
+pub(super) fn size(push: &PushInfo) -> usize {
+    let sizes =
+        push.data.iter().map(|value| if let Value::BulkString(bytes) = value { bytes.len() } else { 8 });
+    sizes.sum()
+}
+
+/// Connects, checks and loads the scripts; the channel of the node's own probes is followed.
+pub(super) async fn connect(
+    address: &Address,
+    prefix: &str,
+    node: u64,
+    bounds: Bounds,
+) -> Result<Connected, Fault> {
+    tokio::time::timeout(CONNECT_DEADLINE, open(address, prefix, node, bounds)).await.map_err(|_| silent())?
+}
+
+async fn open(address: &Address, prefix: &str, node: u64, bounds: Bounds) -> Result<Connected, Fault> {
+    let info = address.info();
+    let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let client = Client::open(
+        info.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true)),
+    )?;
+    let (pushes, push) = Pushes::new();
+    // Each call has a deadline of its own, after which all of the connection is given up.
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(None);
+    let following = config.clone().set_push_sender(push);
+    let (connection, subscription) = tokio::try_join!(
+        client.get_multiplexed_async_connection_with_config(&config),
+        client.get_multiplexed_async_connection_with_config(&following)
+    )?;
+    let keys = Keys::new(prefix, 0);
+    let (hashes, danger) = prepare(&connection, &keys).await?;
+    let calls = Calls::new(connection, hashes, keys, node, bounds);
+    let record = calls.record().await?;
+    let own = [calls.keys.node(node)];
+    follow(&subscription, "SSUBSCRIBE", &own).await?;
+    Ok(Connected { calls, subscription, pushes, record, danger })
+}
+
+/// Checks the server and what lies there, and loads the scripts.
+async fn prepare(connection: &MultiplexedConnection, keys: &Keys) -> Result<(Hashes, Option<String>), Fault> {
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication").cmd("INFO").arg("memory");
+    pipeline.cmd("HMGET").arg(keys.record()).arg("version").arg("partitions");
+    for script in Script::ALL {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.source());
+    }
+    let values = connection.clone().send_packed_commands(&pipeline, 0, pipeline.len()).await?;
+    let values: Result<Vec<Value>, Fault> = values
+        .into_iter()
+        .map(|value| match value {
+            Value::ServerError(error) => Err(error.into()),
+            value => Ok(value),
+        })
+        .collect();
+    let mut values = values?.into_iter();
+    let mut text = || from::<String>(values.next());
+    let (server, replication, memory) = (text()?, text()?, text()?);
+    check_server(&server, &replication)?;
+    let (version, partitions): (Option<u8>, Option<u16>) = from(values.next())?;
+    check_record(version, partitions)?;
+    let hashes = values.map(|value| from::<String>(Some(value))).collect::<Result<Vec<_>, _>>()?;
+    if version.is_some_and(|version| version < VERSION) {
+        let mut raise = redis::cmd("HSET");
+        raise.arg(keys.record()).arg("version").arg(VERSION);
+        connection.clone().send_packed_command(&raise).await?;
+    }
+    Ok((Hashes::new(hashes), danger(&memory)))
+}
+
+fn check_server(server: &str, replication: &str) -> Result<(), Fault> {
+    let version = info(server, "redis_version").unwrap_or_default();
+    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
+    if major < REDIS_MAJOR_MIN {
+        return Err(Fault::Away(format!("Redis {version} is too old: {REDIS_MAJOR_MIN} or later is needed")));
+    }
+    if info(server, "redis_mode") == Some("cluster") {
+        return Err(Fault::Away("Redis is a part of a cluster, which is not served".to_owned()));
+    }
+    if info(replication, "role") != Some("master") {
+        let reason = "Redis is a read-only replica; the address must be that of a primary";
+        return Err(Fault::Away(reason.to_owned()));
+    }
+    Ok(())
+}
+
+fn check_record(version: Option<u8>, partitions: Option<u16>) -> Result<(), Fault> {
+    if let Some(found) = version
+        && found.abs_diff(VERSION) > 1
+    {
+        return Err(Fault::Incompatible(format!(
+            "what is on Redis has version {found}, and this broker works with {} to {}: \
+             bring all brokers to one version, or set another backplane.prefix",
+            VERSION.saturating_sub(1),
+            VERSION + 1
+        )));
+    }
+    match partitions {
+        Some(found) if found != PARTITIONS => Err(Fault::Incompatible(format!(
+            "what is on Redis has {found} partitions, and this broker works with {PARTITIONS}: \
+             set another backplane.prefix"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Why the server may lose what it is given, by what it says of its memory.
+pub(super) fn danger(memory: &str) -> Option<String> {
+    let policy = info(memory, "maxmemory_policy").unwrap_or("noeviction");
+    let is_bounded = info(memory, "maxmemory").is_some_and(|bytes| bytes != "0");
+    (is_bounded && policy != "noeviction").then(|| {
+        format!("Redis may throw away what it keeps: maxmemory-policy is {policy} and must be noeviction")
+    })
+}
+
+/// Follows or leaves channels; what confirms them comes with the pushes.
+///
+/// Each channel is a command of its own, since each has its own answer.
+pub(super) async fn follow(
+    subscription: &MultiplexedConnection,
+    command: &str,
+    channels: &[String],
+) -> Result<(), Fault> {
+    let mut pipeline = Pipeline::with_capacity(channels.len());
+    channels.iter().for_each(|channel| _ = pipeline.cmd(command).arg(channel));
+    let mut connection = subscription.clone();
+    let asked = connection.send_packed_commands(&pipeline, 0, channels.len());
+    let values = tokio::time::timeout(DEADLINE, asked).await.map_err(|_| silent())??;
+    for value in values {
+        if let Value::ServerError(error) = value {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// A line of what `INFO` says.
+fn info<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
+}
+
+fn from<T: FromRedisValue>(value: Option<Value>) -> Result<T, Fault> {
+    T::from_redis_value(value.unwrap_or(Value::Nil)).map_err(|_| Fault::odd("a question about itself"))
+}

@@ -1,0 +1,75 @@
+//! What can go wrong with Redis, in an operator's words.
+
+use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
+
+/// Why a call, or the connection as a whole, came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// The server can't be used as it is; it is connected to again.
+    #[error("{0}")]
+    Away(String),
+    /// The server does not know the script; nothing was done.
+    #[error("Redis does not know the script")]
+    NoScript,
+    /// The server has no memory left; nothing was done.
+    #[error("Redis has no memory left (maxmemory)")]
+    Full,
+    /// What is there was made by brokers that this one can't work with.
+    #[error("{0}")]
+    Incompatible(String),
+}
+
+impl Fault {
+    /// The fault of an answer that is not what was asked for.
+    pub(super) fn odd(what: &str) -> Fault {
+        Fault::Away(format!("Redis gave an unreadable answer to {what}"))
+    }
+}
+
+impl From<ServerError> for Fault {
+    fn from(error: ServerError) -> Fault {
+        let details = error.details().unwrap_or_default();
+        if error.code() == "OOM" {
+            return Fault::Full;
+        }
+        match error.kind() {
+            Some(ServerErrorKind::NoScript) => Fault::NoScript,
+            Some(ServerErrorKind::ReadOnly) => {
+                Fault::Away("Redis is a read-only replica; the address must be that of a primary".to_owned())
+            }
+            Some(ServerErrorKind::BusyLoading) => {
+                Fault::Away("Redis is loading its data; it will take a moment".to_owned())
+            }
+            Some(
+                ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::CrossSlot
+                | ServerErrorKind::TryAgain,
+            ) => Fault::Away(format!("Redis is a part of a cluster, which is not served: {details}")),
+            Some(ServerErrorKind::NoPerm) => {
+                Fault::Away(format!("the user at Redis lacks a right: {details}"))
+            }
+            Some(_) | None => Fault::Away(format!("Redis refuses: {} {details}", error.code())),
+        }
+    }
+}
+
+impl From<RedisError> for Fault {
+    fn from(error: RedisError) -> Fault {
+        match error.kind() {
+            ErrorKind::AuthenticationFailed => {
+                Fault::Away("Redis does not accept the user or password in backplane.redis".to_owned())
+            }
+            ErrorKind::RESP3NotSupported => {
+                Fault::Away("Redis is too old: version 7 or later is needed".to_owned())
+            }
+            _ if error.is_timeout() => Fault::Away("Redis does not answer".to_owned()),
+            _ if error.is_connection_dropped() => Fault::Away("Redis has closed the connection".to_owned()),
+            _ => match ServerError::try_from(error) {
+                Ok(error) => error.into(),
+                Err(error) => Fault::Away(format!("Redis can't be reached: {error}")),
+            },
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! One connection's life: what the core asks goes out, what comes in is told, until something breaks.
+
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fanfare_core::{Ask, Channel, Told};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use redis::aio::MultiplexedConnection;
+use redis::{PushInfo, PushKind, Value};
+
+use self::work::Done;
+use super::Core;
+use super::calls::{Calls, DEADLINE, Publish, silent};
+use super::connect::{Connected, Pushes, size};
+use super::envelope::{Envelope, decode};
+use super::fault::Fault;
+use super::link::Link;
+
+/// How often it is looked at what is overdue.
+const TICK: Duration = Duration::from_millis(500);
+/// How often the server is asked whether it keeps what it is given.
+const CHECK: Duration = Duration::from_secs(5);
+/// How many pushes are handled before anything else gets its turn.
+const PUSHES_PER_TURN: usize = 256;
+
+/// A connection that is served.
+pub(super) struct Session<'a, C> {
+    link: &'a mut Link<C>,
+    calls: Calls,
+    subscription: MultiplexedConnection,
+    pushes: Pushes,
+    /// Publishes that wait for a batch; bounded by the core.
+    outgoing: VecDeque<Publish>,
+    /// How many batches are under way.
+    batches: usize,
+    /// What is under way; bounded by what the core asks at once, and by the batches.
+    under_way: FuturesUnordered<LocalBoxFuture<'static, Done>>,
+    /// Probes that are not back, with when they were asked for.
+    probes: BTreeMap<u64, Instant>,
+    /// Channels that the node leaves.
+    leaving: BTreeSet<String>,
+    checked: Instant,
+    swept: Instant,
+}
+
+impl<'a, C: Core> Session<'a, C> {
+    pub(super) fn new(connected: Connected, link: &'a mut Link<C>) -> Session<'a, C> {
+        let Connected { calls, subscription, pushes, .. } = connected;
+        let now = Instant::now();
+        Session {
+            link,
+            calls,
+            subscription,
+            pushes,
+            outgoing: VecDeque::new(),
+            batches: 0,
+            under_way: FuturesUnordered::new(),
+            probes: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            checked: now,
+            swept: now,
+        }
+    }
+
+    /// Serves until something breaks: what; none if the broker has ended.
+    pub(super) async fn serve(mut self) -> Option<Fault> {
+        let wake = self.link.wake.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            let outcome = tokio::select! {
+                push = self.pushes.next() => self.on_pushes(push),
+                Some(done) = self.under_way.next(), if !self.under_way.is_empty() => self.on_done(done),
+                () = wake.notified() => {
+                    self.link.core.take_asks().into_iter().for_each(|ask| self.on_ask(ask));
+                    self.send_batches();
+                    Ok(())
+                }
+                question = self.link.questions.recv() => match question {
+                    Some(question) => { self.on_question(question); Ok(()) }
+                    None => return None,
+                },
+                _ = ticks.tick() => self.on_tick(),
+            };
+            if let Err(fault) = outcome {
+                return Some(fault);
+            }
+        }
+    }
+
+    fn on_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Publish { ticket, topic, publication, origin, rule } => {
+                self.outgoing.push_back(Publish { ticket, topic, publication, origin, rule });
+            }
+            Ask::Follow(channels) => {
+                let names: Vec<String> = channels.iter().map(|one| self.calls.keys.channel(one)).collect();
+                self.start_following("SSUBSCRIBE", names);
+            }
+            Ask::Leave(channels) => {
+                let names: Vec<String> = channels.iter().map(|one| self.calls.keys.channel(one)).collect();
+                self.leaving.extend(names.iter().cloned());
+                self.start_following("SUNSUBSCRIBE", names);
+            }
+            Ask::Probe { probe } => {
+                self.probes.insert(probe, Instant::now());
+                self.start_probe(probe);
+            }
+            Ask::Read { read, channels, above } => self.start_read(read, channels, above),
+            Ask::Clear { ticket, topic } => self.start_clear(ticket, topic),
+        }
+    }
+
+    fn on_done(&mut self, done: Done) -> Result<(), Fault> {
+        match done {
+            Done::Nothing => {}
+            Done::Told(told) => self.link.core.told(told),
+            Done::Published(told, took) => {
+                self.link.health.figures.publish.add(took.as_micros() as u64);
+                self.batches -= 1;
+                told.into_iter().for_each(|told| self.link.core.told(told));
+                self.send_batches();
+            }
+            Done::Checked(danger) => self.link.health.up(danger),
+            Done::Broke(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    /// Handles a push and those behind it; confirmations that come together are told together.
+    fn on_pushes(&mut self, first: Option<PushInfo>) -> Result<(), Fault> {
+        let mut next = Some(first.ok_or_else(closed)?);
+        let mut confirmed: Vec<Channel> = Vec::new();
+        let mut left = PUSHES_PER_TURN;
+        let figures = &self.link.health.figures;
+        while let Some(push) = next {
+            figures.bytes.fetch_add(size(&push) as u64, Ordering::Relaxed);
+            if push.kind == PushKind::SSubscribe {
+                let name = text(push.data.first());
+                confirmed.extend(name.and_then(|name| self.calls.keys.parse(name)));
+            } else {
+                if !confirmed.is_empty() {
+                    self.link.core.told(Told::Confirmed(std::mem::take(&mut confirmed)));
+                }
+                let told = on_push(push, &self.calls, &mut self.probes, &mut self.leaving, figures)?;
+                told.into_iter().for_each(|told| self.link.core.told(told));
+            }
+            left -= 1;
+            next = if left > 0 { self.pushes.try_next() } else { None };
+        }
+        if !confirmed.is_empty() {
+            self.link.core.told(Told::Confirmed(confirmed));
+        }
+        if self.pushes.has_overflowed() {
+            return Err(Fault::Away("messages came from Redis faster than they could be taken".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn on_tick(&mut self) -> Result<(), Fault> {
+        if self.probes.values().any(|asked| asked.elapsed() > DEADLINE) {
+            return Err(silent());
+        }
+        if self.checked.elapsed() >= CHECK {
+            self.checked = Instant::now();
+            self.start_check();
+        }
+        if self.swept.elapsed() >= self.calls.sweep_interval() {
+            self.swept = Instant::now();
+            self.start_sweep();
+        }
+        Ok(())
+    }
+}
+
+fn on_push(
+    push: PushInfo,
+    calls: &Calls,
+    probes: &mut BTreeMap<u64, Instant>,
+    leaving: &mut BTreeSet<String>,
+    figures: &super::Figures,
+) -> Result<Option<Told>, Fault> {
+    let PushInfo { kind, data } = push;
+    match kind {
+        PushKind::SMessage => {
+            figures.messages.fetch_add(1, Ordering::Relaxed);
+            let Some(Value::BulkString(bytes)) = data.into_iter().nth(1) else {
+                return Err(Fault::odd("what is followed"));
+            };
+            match decode(bytes.into(), calls.partition, None) {
+                Ok(Envelope::Message(numbered)) => Ok(Some(Told::Message(*numbered))),
+                Ok(Envelope::Cleared { topic, to }) => Ok(Some(Told::Cleared { topic, to })),
+                Ok(Envelope::Probed { probe, record }) => {
+                    calls.saw(record.epoch.life, record.seq);
+                    if let Some(asked) = probes.remove(&probe) {
+                        figures.probe.add(asked.elapsed().as_micros() as u64);
+                    }
+                    Ok(Some(Told::Probed { probe, record }))
+                }
+                Err(error) => {
+                    // The core sees the hole by the next message's `prev`.
+                    if figures.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
+                        tracing::error!(%error, "a message from another node can't be read");
+                    }
+                    Ok(None)
+                }
+            }
+        }
+        PushKind::SUnsubscribe => match text(data.first()) {
+            Some(name) if leaving.remove(name) => Ok(None),
+            Some(_) | None => Err(Fault::Away("Redis took a channel away".to_owned())),
+        },
+        PushKind::Disconnection => Err(closed()),
+        _ => Ok(None),
+    }
+}
+
+fn closed() -> Fault {
+    Fault::Away("Redis has closed the connection".to_owned())
+}
+
+fn text(value: Option<&Value>) -> Option<&str> {
+    match value {
+        Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok(),
+        Some(Value::SimpleString(text)) => Some(text),
+        _ => None,
+    }
+}

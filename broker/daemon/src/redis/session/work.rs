@@ -1,0 +1,153 @@
+//! What a session has under way: calls that end in something to be told.
+
+use std::time::{Duration, Instant};
+
+use fanfare_core::{Channel, Refusal, Ticket, Told};
+use fanfare_protocol::Topic;
+use futures_util::FutureExt;
+
+use super::Session;
+use crate::redis::calls::{Calls, Publish, TOPICS_PER_CALL};
+use crate::redis::connect::follow;
+use crate::redis::fault::Fault;
+use crate::redis::{Core, Page, Question, TopicFound};
+
+/// The most publishes in one write.
+const BATCH_MESSAGES: usize = 64;
+/// The bytes of data at which a batch is full.
+const BATCH_BYTES: usize = 256 * 1024;
+/// The most batches under way at once.
+const BATCHES_MAX: usize = 4;
+/// The most channels that are followed by one write.
+const CHANNELS_PER_CALL: usize = 500;
+
+/// How something under way ended.
+pub(super) enum Done {
+    Nothing,
+    Told(Told),
+    /// A batch, and how long it took.
+    Published(Vec<Told>, Duration),
+    /// Why what is on the server is in danger, if it is.
+    Checked(Option<String>),
+    /// The connection can't be used any more.
+    Broke(Fault),
+}
+
+impl<C: Core> Session<'_, C> {
+    /// Sends what waits to be published, many at a time while others are under way.
+    pub(super) fn send_batches(&mut self) {
+        while self.batches < BATCHES_MAX && !self.outgoing.is_empty() {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while batch.len() < BATCH_MESSAGES
+                && bytes < BATCH_BYTES
+                && let Some(publish) = self.outgoing.pop_front()
+            {
+                bytes += publish.publication.payload.bytes().len();
+                batch.push(publish);
+            }
+            self.batches += 1;
+            let calls = self.calls.clone();
+            self.start(async move {
+                let began = Instant::now();
+                let outcomes = calls.publish(&batch).await?;
+                let told =
+                    |(publish, result): (&Publish, _)| Told::Published { ticket: publish.ticket, result };
+                Ok(Done::Published(batch.iter().zip(outcomes).map(told).collect(), began.elapsed()))
+            });
+        }
+    }
+
+    pub(super) fn start_following(&mut self, command: &'static str, names: Vec<String>) {
+        for names in names.chunks(CHANNELS_PER_CALL) {
+            let (subscription, names) = (self.subscription.clone(), names.to_vec());
+            self.start(async move { follow(&subscription, command, &names).await.map(|()| Done::Nothing) });
+        }
+    }
+
+    pub(super) fn start_probe(&mut self, probe: u64) {
+        let calls = self.calls.clone();
+        self.start(async move {
+            if calls.probe(probe).await? {
+                return Ok(Done::Nothing);
+            }
+            Err(Fault::Away("Redis does not know any more what this node follows".to_owned()))
+        });
+    }
+
+    pub(super) fn start_read(&mut self, read: u64, channels: Vec<Channel>, above: u64) {
+        self.link.health.figures.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let calls = self.calls.clone();
+        self.start(async move {
+            let result = calls.read(&channels, above).await?;
+            Ok(Done::Told(Told::Read { read, result: Ok(result) }))
+        });
+    }
+
+    pub(super) fn start_clear(&mut self, ticket: Ticket, topic: Topic) {
+        let calls = self.calls.clone();
+        self.start(async move {
+            let result: Result<usize, Refusal> = Ok(calls.clear(&topic).await?);
+            Ok(Done::Told(Told::ClearDone { ticket, result }))
+        });
+    }
+
+    pub(super) fn start_check(&mut self) {
+        let calls = self.calls.clone();
+        self.start(async move { calls.danger().await.map(Done::Checked) });
+    }
+
+    pub(super) fn start_sweep(&mut self) {
+        let calls = self.calls.clone();
+        self.start(async move {
+            let forgotten = calls.sweep().await?;
+            if forgotten > 0 {
+                tracing::debug!(forgotten, "idle topics without history are forgotten");
+            }
+            Ok(Done::Nothing)
+        });
+    }
+
+    pub(super) fn on_question(&mut self, question: Question) {
+        let calls = self.calls.clone();
+        self.start(async move {
+            let page = page(&calls, &question).await?;
+            // Who asked may be gone.
+            _ = question.answer.send(Ok(page));
+            Ok(Done::Nothing)
+        });
+    }
+
+    fn start(&mut self, work: impl Future<Output = Result<Done, Fault>> + 'static) {
+        self.under_way.push(work.map(|result| result.unwrap_or_else(Done::Broke)).boxed_local());
+    }
+}
+
+/// The topics that match, by name, behind a name.
+async fn page(calls: &Calls, question: &Question) -> Result<Page, Fault> {
+    let Question { filter, after, limit, .. } = question;
+    let (mut names, mut above, mut life) = (Vec::new(), Some(0), 0);
+    while let Some(from) = above {
+        let found = calls.find(from, TOPICS_PER_CALL, &[""]).await?;
+        (above, life) = (found.next, found.record.epoch.life);
+        let matching = found.topics.into_iter().filter(|(name, _)| {
+            filter.matches(name.as_str()) && after.as_deref().is_none_or(|after| name.as_str() > after)
+        });
+        names.extend(matching);
+        // A topic that is published to meanwhile is found again further up.
+        names.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then(other.cmp(one)));
+        names.dedup_by(|(a, _), (b, _)| a == b);
+        names.truncate(limit + 1);
+    }
+    let more = names.len() > *limit;
+    names.truncate(*limit);
+    let topics: Vec<Topic> = names.iter().map(|(name, _)| name.clone()).collect();
+    let described = calls.describe(&topics).await?;
+    let topics = names.into_iter().zip(described).map(|((name, last), (kept, time))| TopicFound {
+        name,
+        life,
+        last,
+        kept,
+        time,
+    });
+    Ok(Page { topics: topics.collect(), more })
+}
