@@ -112,7 +112,7 @@ pub(super) async fn connect(
 
 async fn open(address: &Address, prefix: &str, node: u64, bounds: Bounds) -> Result<Connected, Fault> {
     let info = address.info();
-    let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
     let client = Client::open(
         info.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true)),
     )?;

@@ -29,8 +29,10 @@ impl Fault {
 impl From<ServerError> for Fault {
     fn from(error: ServerError) -> Fault {
         let details = error.details().unwrap_or_default();
-        if error.code() == "OOM" {
-            return Fault::Full;
+        match error.code() {
+            "OOM" => return Fault::Full,
+            "WRONGPASS" | "NOAUTH" => return unknown_user(),
+            _ => {}
         }
         match error.kind() {
             Some(ServerErrorKind::NoScript) => Fault::NoScript,
@@ -58,11 +60,12 @@ impl From<ServerError> for Fault {
 impl From<RedisError> for Fault {
     fn from(error: RedisError) -> Fault {
         match error.kind() {
-            ErrorKind::AuthenticationFailed => {
-                Fault::Away("Redis does not accept the user or password in backplane.redis".to_owned())
-            }
+            ErrorKind::AuthenticationFailed => unknown_user(),
             ErrorKind::RESP3NotSupported => {
                 Fault::Away("Redis is too old: version 7 or later is needed".to_owned())
+            }
+            _ if error.is_connection_refusal() => {
+                Fault::Away("Redis can't be reached: the connection is refused".to_owned())
             }
             _ if error.is_timeout() => Fault::Away("Redis does not answer".to_owned()),
             _ if error.is_connection_dropped() => Fault::Away("Redis has closed the connection".to_owned()),
@@ -72,4 +75,8 @@ impl From<RedisError> for Fault {
             },
         }
     }
+}
+
+fn unknown_user() -> Fault {
+    Fault::Away("Redis does not accept the user or password in backplane.redis".to_owned())
 }

@@ -75,8 +75,8 @@ impl<C: Core> Link<C> {
         // What was asked of the connection before is not answered any more.
         drop(self.core.take_asks());
         self.health.figures.connects.fetch_add(1, Ordering::Relaxed);
-        self.core.told(Told::Up(connected.record.clone()));
         self.health.up(connected.danger.clone());
+        self.core.told(Told::Up(connected.record.clone()));
         Session::new(connected, self).serve().await
     }
 }

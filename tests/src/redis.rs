@@ -1,0 +1,133 @@
+//! A Redis of one's own: the real server on a free port and in a folder of its own, ended when it is dropped.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ::redis::{Client, Cmd, Connection, FromRedisValue};
+
+use crate::log::Log;
+
+/// How often another port is tried when one was taken at the last moment.
+const ATTEMPTS_MAX: usize = 5;
+
+/// A running Redis.
+pub struct Redis {
+    child: Option<Child>,
+    folder: PathBuf,
+    flags: Vec<String>,
+    /// Where it listens, over restarts too.
+    pub address: SocketAddr,
+}
+
+impl Redis {
+    /// A Redis that keeps nothing over a restart.
+    pub fn start() -> Redis {
+        Redis::with(&["--save", ""])
+    }
+
+    /// A Redis that writes each change to its disk before it answers.
+    pub fn persistent() -> Redis {
+        Redis::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// A Redis with these flags.
+    pub fn with(flags: &[&str]) -> Redis {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("fanfare-redis-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut started = Redis { child: None, folder, flags, address: free_address() };
+        for _ in 0..ATTEMPTS_MAX {
+            if started.try_to_start() {
+                return started;
+            }
+            started.address = free_address();
+        }
+        panic!("no Redis could be started");
+    }
+
+    /// Where it is, for a configuration.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// Ends it at once, as a power cut does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a child can be waited for");
+        }
+    }
+
+    /// Starts it again, on the same address and with what it wrote to its disk.
+    pub fn restart(&mut self) {
+        self.kill();
+        assert!(self.try_to_start(), "it starts on its own address again");
+    }
+
+    /// Stops it without ending it: it accepts connections and answers nothing.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Its answer to a command.
+    pub fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = Cmd::new();
+        words.iter().for_each(|word| _ = command.arg(word));
+        command.query(&mut self.connect()).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Connection {
+        let client = Client::open(self.url()).expect("its address is one");
+        client.get_connection().expect("it listens")
+    }
+
+    fn try_to_start(&mut self) -> bool {
+        let port = self.address.port().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no"]);
+        command.arg("--dir").arg(&self.folder).args(&self.flags);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("redis-server is installed");
+        let log = Log::read(child.stdout.take().expect("it is piped"));
+        let ready = |line: &str| line.contains("Ready to accept connections").then_some(());
+        let started = log.wait_for("Redis is ready", ready).is_some();
+        if !started {
+            drop(child.wait());
+        }
+        self.child = started.then_some(child);
+        started
+    }
+
+    fn signal(&self, signal: &str) {
+        let child = self.child.as_ref().expect("it runs");
+        let status = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status();
+        assert!(status.is_ok_and(|status| status.success()), "the signal is sent");
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended already.
+            drop(child.kill());
+            drop(child.wait());
+        }
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// An address on which nobody listens at this moment.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a listening socket has an address")
+}
