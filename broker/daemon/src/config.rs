@@ -26,6 +26,7 @@ pub use self::example::example;
 pub use self::mistake::{ConfigError, Mistake};
 pub(crate) use self::value::parse_address;
 use crate::cli::ServeFlags;
+use crate::redis::Address;
 
 /// Everything that a broker needs to know to start, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// True if everybody who reaches the broker may publish and subscribe.
     pub insecure: bool,
+    /// What joins this broker with others.
+    pub backplane: BackplaneSettings,
     /// What holds for which topics.
     pub rules: TopicRules,
     /// Every bound.
@@ -66,10 +69,26 @@ impl Default for Settings {
             workers: 0,
             origins: Vec::new(),
             insecure: false,
+            backplane: BackplaneSettings::default(),
             rules: TopicRules::default(),
             limits: Limits::default(),
             drain: Drain::default(),
         }
+    }
+}
+
+/// What joins a broker with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackplaneSettings {
+    /// The Redis by which nodes are joined; none: one node, everything in memory.
+    pub redis: Option<Address>,
+    /// What stands in every name on Redis.
+    pub prefix: String,
+}
+
+impl Default for BackplaneSettings {
+    fn default() -> BackplaneSettings {
+        BackplaneSettings { redis: None, prefix: "fanfare".to_owned() }
     }
 }
 

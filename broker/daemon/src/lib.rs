@@ -11,7 +11,7 @@ mod metrics;
 mod node;
 mod origin;
 mod process;
-mod redis;
+pub mod redis;
 pub mod server;
 mod sse;
 mod websocket;

@@ -51,7 +51,11 @@ fn read_one(name: &str, written: &str) -> Result<Option<Override>, String> {
             .map_err(|reason| format!("[{section}] {reason}"));
     }
     let raw = kind.read_variable(written);
-    kind.check(&raw).map_err(|reason| format!("{written:?} {reason}"))?;
+    kind.check(&raw).map_err(|reason| match kind {
+        // It may hold a password.
+        Kind::Redis => reason,
+        _ => format!("{written:?} {reason}"),
+    })?;
     Ok(Some(Override { path, value: value(raw), source: format!("variable {name}") }))
 }
 

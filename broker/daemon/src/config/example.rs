@@ -18,6 +18,7 @@ check --example` prints.";
 
 /// What each section is about.
 const SECTIONS: &[(&str, &str)] = &[
+    ("backplane", "What joins the broker with others, so that together they are one."),
     ("limits", "Every bound of the broker."),
     ("drain", "How the broker takes its leave when it is told to stop."),
 ];
@@ -43,7 +44,8 @@ pub fn example() -> String {
     let settings = Settings::default();
     let mut section = "";
     for key in keys::all() {
-        let Some(line) = key.line(&settings) else { continue };
+        let nothing = || key.line_of_nothing(&settings).map(|line| format!("#{line}"));
+        let Some(line) = key.line(&settings).or_else(nothing) else { continue };
         out.push('\n');
         if key.section() != section {
             section = key.section();

@@ -53,6 +53,9 @@ fn check(place: &str, text: &str, mistakes: &mut Vec<Mistake>) -> BTreeMap<Strin
             let start = error.span().map_or(text.len(), |span| span.start);
             let (line, column) = line_and_column(text, start);
             let shown = text.lines().nth(line - 1).unwrap_or_default().trim();
+            // The rest of an address may hold a password.
+            let shown =
+                shown.split_once("://").map_or(shown.to_owned(), |(before, _)| format!("{before}://…"));
             let reason = format!("column {column} of {shown:?}: {}", error.message());
             mistakes.push(Mistake { place: format!("{place}:{line}"), reason });
             return BTreeMap::new();
@@ -134,9 +137,12 @@ impl Check<'_> {
 fn told(kind: &Kind, shown: &str, raw: &Raw, reason: &str) -> String {
     match kind {
         Kind::NotServed(_) => format!("[{shown}] {reason}"),
+        // It may hold a password.
+        Kind::Redis => format!("{shown} {reason}"),
         Kind::Address
         | Kind::Switch
         | Kind::Origins
+        | Kind::Prefix
         | Kind::Filter
         | Kind::OnSlow
         | Kind::Count(_)

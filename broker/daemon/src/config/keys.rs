@@ -5,7 +5,7 @@ use toml::Value;
 
 use super::Settings;
 use super::limit_keys::LIMITS;
-use super::setting_keys::{DRAIN, PLAIN, TOPICS};
+use super::setting_keys::{BACKPLANE, DRAIN, PLAIN, TOPICS};
 use super::value::Kind;
 
 /// A key that takes a value.
@@ -26,6 +26,8 @@ pub(super) struct Key {
 pub(super) enum Kept {
     /// In the settings.
     Setting(fn(&Settings) -> Value),
+    /// In the settings, where there may be nothing; then the value shown is one that could stand there.
+    Optional(fn(&Settings) -> Option<Value>, &'static str),
     /// In the settings, as a number.
     Number {
         /// Puts the number in its place; it lies in the key's range, and so fits.
@@ -43,10 +45,11 @@ impl Key {
         self.path.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// The line that sets it to what it is in the settings; none for a key of `[[topics]]`.
+    /// The line that sets it to what it is in the settings; none if it is not set, or is a key of `[[topics]]`.
     pub(super) fn line(&self, settings: &Settings) -> Option<String> {
         match self.kept {
             Kept::Setting(value) => Some(self.assign(&value(settings))),
+            Kept::Optional(value, _) => value(settings).map(|value| self.assign(&value)),
             Kept::Number { value, .. } => Some(self.assign(&self.kind.write(value(settings)))),
             Kept::Topic(_) => None,
         }
@@ -56,7 +59,15 @@ impl Key {
     pub(super) fn line_of_rule(&self, rule: &TopicRule) -> Option<String> {
         match self.kept {
             Kept::Topic(value) => Some(self.assign(&value(rule))),
-            Kept::Setting(_) | Kept::Number { .. } => None,
+            Kept::Setting(_) | Kept::Optional(..) | Kept::Number { .. } => None,
+        }
+    }
+
+    /// The line that could set it, where nothing does.
+    pub(super) fn line_of_nothing(&self, settings: &Settings) -> Option<String> {
+        match self.kept {
+            Kept::Optional(value, example) if value(settings).is_none() => Some(self.assign(&example.into())),
+            Kept::Optional(..) | Kept::Setting(_) | Kept::Number { .. } | Kept::Topic(_) => None,
         }
     }
 
@@ -84,14 +95,13 @@ pub(super) use number;
 
 /// The sections that a later version serves, each with what this one does in its place.
 const SECTIONS_TO_COME: &[(&str, &str)] = &[
-    ("backplane", "it is one node and keeps everything in memory; take the section out"),
     ("auth", "it has no keys and no tokens, everybody who reaches it is let in; take the section out"),
     ("tls", "it speaks plain HTTP, put a proxy that ends TLS in front of it; take the section out"),
 ];
 
 /// Every key that this version serves, as they stand in a file: a section's keys together, those of none first.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [PLAIN, LIMITS, DRAIN, TOPICS].into_iter().flatten()
+    [PLAIN, BACKPLANE, LIMITS, DRAIN, TOPICS].into_iter().flatten()
 }
 
 /// What the key at `path` takes, if it takes a value.

@@ -8,8 +8,9 @@ use super::Settings;
 use super::keys::{self, Kept};
 use super::mistake::{ConfigError, Mistake};
 use super::origin::parse_origin;
-use super::value::{Raw, parse_address, parse_filter, parse_on_slow, show_size};
+use super::value::{Raw, parse_address, parse_filter, parse_on_slow, parse_prefix, show_size};
 use super::written::{TopicWritten, Written};
+use crate::redis::Address;
 
 impl Written {
     /// The settings meant, and the rules for topics in them.
@@ -27,6 +28,15 @@ impl Written {
         for origin in &self.origins.unwrap_or_default() {
             let parsed = parse_origin(origin).map_err(|reason| wrong("origins", origin, &reason))?;
             settings.origins.push(parsed);
+        }
+        if let Some(written) = &self.backplane.redis {
+            let parsed = Address::parse(written);
+            settings.backplane.redis =
+                Some(parsed.map_err(|reason| ConfigError::one("backplane.redis", reason))?);
+        }
+        if let Some(written) = &self.backplane.prefix {
+            settings.backplane.prefix =
+                parse_prefix(written).map_err(|reason| wrong("backplane.prefix", written, &reason))?;
         }
         if let Some(insecure) = self.insecure {
             settings.insecure = insecure;

@@ -45,6 +45,27 @@ pub(super) const PLAIN: &[Key] = &[
     },
 ];
 
+/// The keys of `[backplane]`.
+pub(super) const BACKPLANE: &[Key] = &[
+    Key {
+        path: "backplane.redis",
+        kind: Kind::Redis,
+        about: "The Redis, 7 or later, by which nodes are joined; rediss:// speaks TLS. Without it the broker is one node \
+                and keeps everything in memory.",
+        kept: Kept::Optional(
+            |settings| Some(settings.backplane.redis.as_ref()?.to_string().into()),
+            "redis://user:password@127.0.0.1:6379",
+        ),
+    },
+    Key {
+        path: "backplane.prefix",
+        kind: Kind::Prefix,
+        about: "What stands in every name on Redis: brokers with the same prefix are one, others on the same Redis do \
+                not meet them.",
+        kept: Kept::Setting(|settings| settings.backplane.prefix.as_str().into()),
+    },
+];
+
 /// How long a part of the goodbye may take.
 const GOODBYE: RangeInclusive<u64> = 0..=HOUR;
 

@@ -53,6 +53,7 @@ fn nothing_written_gives_the_defaults() {
         workers: 0,
         origins: Vec::new(),
         insecure: false,
+        backplane: BackplaneSettings { redis: None, prefix: "fanfare".to_owned() },
         rules: TopicRules::default(),
         limits: Limits::default(),
         drain: Drain { delay_ms: 0, spread_ms: 10_000, reconnect_ms: 5_000 },
@@ -83,6 +84,9 @@ fn everything_that_can_be_written_is_read() {
         publish_wait = "0s"
         numbering_ttl = "1h 30m"
         subscriptions = 5
+        [backplane]
+        redis = "redis://me:secret@10.0.0.1/2"
+        prefix = "a.b"
         [drain]
         delay = "5s"
         spread = "0s"
@@ -98,6 +102,10 @@ fn everything_that_can_be_written_is_read() {
         workers: 3,
         origins: vec!["https://app.example".to_owned(), "http://127.0.0.1:5173".to_owned()],
         insecure: true,
+        backplane: BackplaneSettings {
+            redis: Some(Address::parse("redis://me:secret@10.0.0.1/2").unwrap()),
+            prefix: "a.b".to_owned(),
+        },
         rules: TopicRules::new(vec![
             rule("prices.>", 1, 3_600_000, OnSlow::Latest),
             rule("logs.*", 0, 300_000, OnSlow::Drop),
@@ -166,7 +174,7 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
     ),
     (
         "zzz = 1",
-        "fanfare.toml:1: zzz is no key; there are drain, heartbeat, insecure, limits, listen, origins, topics, workers",
+        "fanfare.toml:1: zzz is no key; there are backplane, drain, heartbeat, insecure, limits, listen, origins, topics, workers",
     ),
     ("limits = 1", "fanfare.toml:1: limits is a section: write its keys beneath [limits]"),
     ("[topics]\nfilter = \"a\"", "fanfare.toml:1: topics is a list: begin each entry with [[topics]]"),
@@ -235,8 +243,24 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
         "fanfare.toml:1: origins = [\"*\"] holds \"*\", but wildcards are not served: list each origin",
     ),
     (
-        "\n[backplane]\nredis = \"redis://127.0.0.1\"",
-        "fanfare.toml:2: [backplane] is not served by this version: it is one node and keeps everything in memory; take the section out",
+        "[backplane]\nredis = \"127.0.0.1\"",
+        "fanfare.toml:2: backplane.redis is no address such as \"redis://127.0.0.1:6379\" or \"rediss://user:password@host:6379\"",
+    ),
+    (
+        "[backplane]\nredis = \"redis://:secret@a:b\"",
+        "fanfare.toml:2: backplane.redis is no address of a Redis: Redis URL did not parse- InvalidClientConfig",
+    ),
+    (
+        "[backplane]\nredis = \"redis://:secret@a",
+        "fanfare.toml:2: column 28 of \"redis = \\\"redis://…\": invalid basic string, expected `\"`",
+    ),
+    (
+        "[backplane]\nprefix = \"{a}\"",
+        "fanfare.toml:2: backplane.prefix = \"{a}\" is no prefix: 1 to 64 letters, digits and . _ - :",
+    ),
+    (
+        "[tls]\na = 1",
+        "fanfare.toml:1: [tls] is not served by this version: it speaks plain HTTP, put a proxy that ends TLS in front of it; take the section out",
     ),
 ];
 

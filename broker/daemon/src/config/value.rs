@@ -11,8 +11,11 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::origin::parse_origin;
+use crate::redis::Address;
 
 const KIB: u64 = 1024;
+/// The longest prefix of names on Redis.
+const PREFIX_BYTES_MAX: usize = 64;
 
 /// What a key takes.
 #[derive(Debug, Clone)]
@@ -23,6 +26,10 @@ pub(super) enum Kind {
     Switch,
     /// A list of web origins.
     Origins,
+    /// The address of a Redis.
+    Redis,
+    /// What stands in every name on Redis.
+    Prefix,
     /// A topic filter.
     Filter,
     /// What happens to the slow.
@@ -59,6 +66,8 @@ impl Kind {
     pub(super) fn check(&self, raw: &Raw) -> Result<(), String> {
         match self {
             Kind::Address => parse_address(text(raw)?).map(drop),
+            Kind::Redis => Address::parse(text(raw)?).map(drop),
+            Kind::Prefix => parse_prefix(text(raw)?).map(drop),
             Kind::Filter => parse_filter(text(raw)?).map(drop),
             Kind::OnSlow => parse_on_slow(text(raw)?).map(drop),
             Kind::Count(_) | Kind::Size(_) | Kind::Duration(_) => self.number(raw).map(drop),
@@ -87,6 +96,8 @@ impl Kind {
             Kind::Address
             | Kind::Switch
             | Kind::Origins
+            | Kind::Redis
+            | Kind::Prefix
             | Kind::Filter
             | Kind::OnSlow
             | Kind::NotServed(_) => return Err("is no number".to_owned()),
@@ -109,6 +120,8 @@ impl Kind {
             | Kind::Address
             | Kind::Switch
             | Kind::Origins
+            | Kind::Redis
+            | Kind::Prefix
             | Kind::Filter
             | Kind::OnSlow
             | Kind::NotServed(_) => number.to_string(),
@@ -126,6 +139,8 @@ impl Kind {
             | Kind::Address
             | Kind::Switch
             | Kind::Origins
+            | Kind::Redis
+            | Kind::Prefix
             | Kind::Filter
             | Kind::OnSlow
             | Kind::NotServed(_) => plain,
@@ -141,6 +156,8 @@ impl Kind {
             Kind::Address
             | Kind::Switch
             | Kind::Origins
+            | Kind::Redis
+            | Kind::Prefix
             | Kind::Filter
             | Kind::OnSlow
             | Kind::NotServed(_) => None,
@@ -159,9 +176,13 @@ impl Kind {
                 let origins = written.split(',').map(str::trim).filter(|origin| !origin.is_empty());
                 Raw::List(origins.map(|origin| Raw::Text(origin.to_owned())).collect())
             }
-            Kind::Address | Kind::Filter | Kind::OnSlow | Kind::Duration(_) | Kind::NotServed(_) => {
-                Raw::Text(written.to_owned())
-            }
+            Kind::Address
+            | Kind::Redis
+            | Kind::Prefix
+            | Kind::Filter
+            | Kind::OnSlow
+            | Kind::Duration(_)
+            | Kind::NotServed(_) => Raw::Text(written.to_owned()),
         }
     }
 }
@@ -186,6 +207,15 @@ pub(crate) fn parse_address(written: &str) -> Result<SocketAddr, String> {
     let numeric = written.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     SocketAddr::from_str(numeric.as_deref().unwrap_or(written))
         .map_err(|_| "is no address and port such as 127.0.0.1:8900 or [::]:8900".to_owned())
+}
+
+/// The prefix that `written` is: a name without what has a meaning in names on Redis.
+pub(super) fn parse_prefix(written: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    if written.is_empty() || written.len() > PREFIX_BYTES_MAX || !written.chars().all(plain) {
+        return Err(format!("is no prefix: 1 to {PREFIX_BYTES_MAX} letters, digits and . _ - :"));
+    }
+    Ok(written.to_owned())
 }
 
 /// The filter that `written` is.

@@ -20,6 +20,9 @@ pub(super) struct Written {
     pub(super) origins: Option<Vec<String>>,
     /// Consent to serve everybody.
     pub(super) insecure: Option<bool>,
+    /// What joins nodes.
+    #[serde(default)]
+    pub(super) backplane: BackplaneWritten,
     /// The rules in order.
     #[serde(default)]
     pub(super) topics: Vec<TopicWritten>,
@@ -42,6 +45,16 @@ impl Written {
             None => self.heartbeat.as_ref(),
         }
     }
+}
+
+/// The `[backplane]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackplaneWritten {
+    /// Where the Redis is.
+    pub(super) redis: Option<String>,
+    /// What stands in every name there.
+    pub(super) prefix: Option<String>,
 }
 
 /// One `[[topics]]`.
