@@ -248,7 +248,7 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
     ),
     (
         "[backplane]\nredis = \"redis://:secret@a:b\"",
-        "fanfare.toml:2: backplane.redis is no address of a Redis: Redis URL did not parse- InvalidClientConfig",
+        "fanfare.toml:2: backplane.redis is no address of a Redis: invalid client config",
     ),
     (
         "[backplane]\nredis = \"redis://:secret@a",
