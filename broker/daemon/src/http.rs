@@ -161,7 +161,7 @@ async fn route(local: &Rc<Local>, peer: &Rc<Peer>, request: Request<Incoming>) -
             (&Method::GET | &Method::HEAD, Some("messages")) => {
                 return history::read(local, name, request.uri().query().unwrap_or("")).await;
             }
-            (&Method::DELETE, Some("messages")) => return operate::clear(&local.node, name),
+            (&Method::DELETE, Some("messages")) => return operate::clear(&local.node, name).await,
             (_, None | Some("messages")) => {}
             (_, Some("presence")) => {
                 return problem(ErrorCode::Unsupported, "presence is not served yet", None);

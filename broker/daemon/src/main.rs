@@ -42,6 +42,7 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::start(settings)?;
+        server.until_joined().await?;
         let (address, workers) = (server.address(), server.workers());
         let mut signals = Signals::watch().context("signals can't be watched")?;
         let mut again = Signals::watch().context("signals can't be watched")?;

@@ -13,10 +13,13 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::metrics::{Fill, Metrics};
 use crate::origin::OriginRule;
+use crate::redis::Backplane;
 
 /// One running broker.
 pub(crate) struct Node {
     pub(crate) broker: Arc<Broker>,
+    /// None: one node, everything in memory.
+    pub(crate) backplane: Option<Backplane>,
     pub(crate) settings: Settings,
     pub(crate) origin: OriginRule,
     pub(crate) clock: Clock,
@@ -70,6 +73,7 @@ pub(crate) struct SessionPlace {
 impl Node {
     pub(crate) fn new(
         broker: Arc<Broker>,
+        backplane: Option<Backplane>,
         settings: Settings,
         origin: OriginRule,
         clock: Clock,
@@ -79,6 +83,7 @@ impl Node {
         let door = |commands| WorkerDoor { commands, connections: AtomicUsize::new(0) };
         Node {
             broker,
+            backplane,
             settings,
             origin,
             clock,

@@ -18,9 +18,10 @@ mod session;
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use anyhow::Context;
-use fanfare_core::{Ask, Told};
+use fanfare_core::{Ask, Limits, Told};
 use fanfare_protocol::Topic;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -51,12 +52,29 @@ pub(crate) struct Setup {
     pub(crate) history_bytes: usize,
 }
 
+impl Setup {
+    /// What the bounds of a node mean for its backplane.
+    pub(crate) fn new(address: Address, prefix: String, node: u64, limits: &Limits) -> Setup {
+        Setup {
+            address,
+            prefix,
+            node,
+            topics: limits.topics,
+            idempotency_ms: limits.idempotency_ms,
+            numbering_ttl_ms: limits.numbering_ttl_ms,
+            history_bytes: limits.history_bytes,
+        }
+    }
+}
+
 /// Who decides: the core, as the link sees it.
-pub(crate) trait Core: Send + 'static {
+pub(crate) trait Core: Send + Sync + 'static {
     /// What is to be done, in order.
     fn take_asks(&self) -> Vec<Ask>;
     /// Tells it something.
     fn told(&self, told: Told);
+    /// Has it do what is due; when something is due next.
+    fn tick(&self) -> Option<Instant>;
 }
 
 /// A topic as Redis knows it.
@@ -100,7 +118,7 @@ impl Backplane {
     pub(crate) fn start(setup: Setup, core: impl Core, wake: Arc<Notify>) -> anyhow::Result<Backplane> {
         let health = Arc::new(Health::default());
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
-        let link = link::Link { setup, core, wake, questions: asked, health: health.clone() };
+        let link = link::Link { setup, core: Arc::new(core), wake, questions: asked, health: health.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new()
             .name("backplane".to_owned())

@@ -1,14 +1,13 @@
 //! Starting and stopping: the listening socket, the workers' threads, the acceptor and the sweep.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use fanfare_core::{Broker, WORKERS_MAX, Wake};
+use fanfare_core::{Ask, Broker, Told, WORKERS_MAX, Wake};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -18,6 +17,7 @@ use crate::config::{Drain, Settings};
 use crate::metrics::Metrics;
 use crate::node::{Command, Node};
 use crate::origin::OriginRule;
+use crate::redis::{Backplane, Core, Lives, Setup};
 use crate::worker;
 
 /// Connections that the kernel holds until they are accepted.
@@ -28,11 +28,32 @@ const COMMANDS_MAX: usize = 4_096;
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// What is sent may stay unacknowledged as long as this in any case.
 const SILENCE_MIN: Duration = Duration::from_secs(10);
-/// Lives of the numbering; the next one is drawn among so many.
-const LIVES: u64 = 36u64.pow(7) - 1;
+/// How long the start waits to learn whether the backplane can be reached.
+const FIRST_CONTACT: Duration = Duration::from_secs(2);
 /// How long the last requests may take when the broker stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// The broker as the link sees it, with the time at which it is told something.
+struct Mirror {
+    broker: Arc<Broker>,
+    clock: Clock,
+}
+
+impl Core for Mirror {
+    fn take_asks(&self) -> Vec<Ask> {
+        self.broker.take_asks()
+    }
+
+    fn told(&self, told: Told) {
+        self.broker.told(self.clock.now(), told);
+    }
+
+    fn tick(&self) -> Option<Instant> {
+        self.broker.tick(self.clock.now());
+        self.broker.next_timeout().map(|at| self.clock.instant(at))
+    }
+}
 
 /// A broker that listens and is served by its workers.
 pub struct Server {
@@ -51,10 +72,11 @@ impl Server {
         let workers = worker_count(settings.workers);
         let work: Vec<Arc<Notify>> = (0..workers).map(|_| Arc::new(Notify::new())).collect();
         let wakes = work.iter().cloned().map(|work| Box::new(move || work.notify_one()) as Wake).collect();
-        let broker = Broker::new(life(), settings.rules.clone(), settings.limits.clone(), wakes);
+        let clock = Clock::start();
+        let (broker, backplane) = broker(&settings, wakes, clock)?;
         let (doors, commands): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
         let metrics = Metrics::new(workers);
-        let node = Arc::new(Node::new(Arc::new(broker), settings, origin, Clock::start(), metrics, doors));
+        let node = Arc::new(Node::new(broker, backplane, settings, origin, clock, metrics, doors));
         for (index, (work, commands)) in work.into_iter().zip(commands).enumerate() {
             let node = node.clone();
             thread::Builder::new()
@@ -63,6 +85,12 @@ impl Server {
                 .context("a worker's thread can't be started")?;
         }
         Ok(Server { node, listener, address })
+    }
+
+    /// Waits a moment for the backplane, if there is one; an error if this broker can't work with what lies there.
+    pub async fn until_joined(&self) -> anyhow::Result<()> {
+        let Some(backplane) = &self.node.backplane else { return Ok(()) };
+        backplane.health.first(FIRST_CONTACT).await.map_err(anyhow::Error::msg)
     }
 
     /// Where it listens.
@@ -202,9 +230,23 @@ fn worker_count(configured: usize) -> usize {
     if configured == 0 { cores.min(WORKERS_MAX) } else { configured.min(WORKERS_MAX) }
 }
 
-/// A number for this life of the numbering, by chance: at most seven digits in base 36.
-fn life() -> u64 {
-    RandomState::new().hash_one(std::process::id()) % LIVES + 1
+/// The broker that the settings ask for: on its own, or joined to others.
+fn broker(
+    settings: &Settings,
+    wakes: Vec<Wake>,
+    clock: Clock,
+) -> anyhow::Result<(Arc<Broker>, Option<Backplane>)> {
+    let (rules, limits, lives) = (settings.rules.clone(), settings.limits.clone(), Lives::default());
+    let Some(address) = settings.backplane.redis.clone() else {
+        return Ok((Arc::new(Broker::new(lives.draw(), rules, limits, wakes)), None));
+    };
+    let (node, wake) = (lives.number(), Arc::new(Notify::new()));
+    let link_wake = wake.clone();
+    let setup = Setup::new(address, settings.backplane.prefix.clone(), node, &limits);
+    let broker = Broker::joined(node, rules, limits, wakes, Box::new(move || link_wake.notify_one()));
+    let broker = Arc::new(broker);
+    let backplane = Backplane::start(setup, Mirror { broker: broker.clone(), clock }, wake)?;
+    Ok((broker, Some(backplane)))
 }
 
 /// Every session is a descriptor: takes all that the system allows.

@@ -1,8 +1,8 @@
 //! What operators ask: topics, sessions, health and figures.
 
 use bytes::Bytes;
-use fanfare_core::{SessionId, SessionInfo, TopicInfo};
-use fanfare_protocol::{ErrorCode, Filter};
+use fanfare_core::{ClearCompletion, Clearing, SessionId, SessionInfo, TopicInfo};
+use fanfare_protocol::{Epoch, ErrorCode, Filter, Position};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -11,6 +11,7 @@ use super::history::shorten;
 use super::{Answer, problem};
 use crate::metrics::Fill;
 use crate::node::{Command, Node};
+use crate::redis::Backplane;
 
 /// The most topics or sessions of one answer.
 const LIMIT_MAX: usize = 1_000;
@@ -31,7 +32,14 @@ pub(super) fn readyz(node: &Node) -> Answer {
         let detail = format!("{} connections are open, the limit", limits.connections);
         return problem(ErrorCode::Unavailable, &detail, Some(1_000));
     }
-    super::json(json!({ "status": "ready", "backplane": "memory" }).to_string().into())
+    let Some(backplane) = &node.backplane else {
+        return super::json(json!({ "status": "ready", "backplane": "memory" }).to_string().into());
+    };
+    let trouble = backplane.health.trouble().or_else(|| node.broker.readiness(node.clock.now()).err());
+    match trouble {
+        Some(reason) => problem(ErrorCode::Unavailable, &reason, Some(1_000)),
+        None => super::json(json!({ "status": "ready", "backplane": "redis" }).to_string().into()),
+    }
 }
 
 /// `GET /metrics`, in the text format of Prometheus.
@@ -54,7 +62,7 @@ pub(super) async fn metrics(node: &Node) -> Answer {
 }
 
 /// `GET /v1/topics?filter=&after=&limit=`
-pub(super) fn topics(node: &Node, query: &str) -> Answer {
+pub(super) async fn topics(node: &Node, query: &str) -> Answer {
     let (mut filter, mut after, mut limit) = (None, None, LIMIT_DEFAULT);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
@@ -80,6 +88,9 @@ pub(super) fn topics(node: &Node, query: &str) -> Answer {
         }
     }
     let all = Filter::parse(">").expect("`>` is a filter");
+    if let Some(backplane) = &node.backplane {
+        return topics_everywhere(backplane, filter.unwrap_or(all), after, limit).await;
+    }
     let mut found = node.broker.list_topics(filter.as_ref().unwrap_or(&all), after.as_deref(), limit + 1);
     let more = found.len() > limit;
     found.truncate(limit);
@@ -87,14 +98,48 @@ pub(super) fn topics(node: &Node, query: &str) -> Answer {
     super::json(json!({ "topics": topics, "more": more }).to_string().into())
 }
 
+/// The topics of all nodes, as the backplane knows them.
+async fn topics_everywhere(
+    backplane: &Backplane,
+    filter: Filter,
+    after: Option<String>,
+    limit: usize,
+) -> Answer {
+    let page = match backplane.topics(filter, after, limit).await {
+        Ok(page) => page,
+        Err(reason) => return problem(ErrorCode::Unavailable, &reason, Some(1_000)),
+    };
+    let topics = page.topics.into_iter().map(|found| {
+        let epoch = Epoch { partition: 0, life: found.life };
+        let position = Position { epoch, seq: found.last };
+        json!({
+            "topic": found.name.as_str(),
+            "position": position.to_string(),
+            "kept": found.kept,
+            "time": found.time,
+        })
+    });
+    let topics: Vec<Value> = topics.collect();
+    super::json(json!({ "topics": topics, "more": page.more }).to_string().into())
+}
+
 /// `DELETE /v1/topics/{topic}/messages`
-pub(super) fn clear(node: &Node, name: &str) -> Answer {
-    match super::history::topic(name) {
-        Ok(topic) => {
-            let cleared = node.broker.clear(&topic);
-            super::json(json!({ "topic": topic.as_str(), "cleared": cleared }).to_string().into())
-        }
-        Err(error) => problem(error.code, &error.reason, None),
+pub(super) async fn clear(node: &Node, name: &str) -> Answer {
+    let topic = match super::history::topic(name) {
+        Ok(topic) => topic,
+        Err(error) => return problem(error.code, &error.reason, None),
+    };
+    let (sender, receiver) = oneshot::channel();
+    // Who asked may be gone; the topic is cleared all the same.
+    let completion = || Box::new(move |_, result| _ = sender.send(result)) as ClearCompletion;
+    let cleared = match node.broker.clear_everywhere(node.clock.now(), &topic, completion) {
+        Clearing::Done(cleared) => Ok(cleared),
+        Clearing::Refused(refusal) => Err(refusal),
+        Clearing::Waits(_) => receiver.await.expect("the broker keeps a completion until it calls it"),
+    };
+    match cleared {
+        Ok(cleared) => super::json(json!({ "topic": topic.as_str(), "cleared": cleared }).to_string().into()),
+        Err(refusal) => problem(refusal.code(), &refusal.to_string(), refusal.retry_after_ms()),
     }
 }
 

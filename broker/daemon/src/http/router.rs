@@ -51,7 +51,7 @@ async fn batch(State(node): State<Arc<Node>>, body: Body) -> Response {
 }
 
 async fn topics(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Response {
-    outer(operate::topics(&node, query.as_deref().unwrap_or("")))
+    outer(operate::topics(&node, query.as_deref().unwrap_or("")).await)
 }
 
 async fn sessions(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Response {

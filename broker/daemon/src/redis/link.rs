@@ -21,13 +21,17 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A connection that held for so long was a good one.
 const GOOD: Duration = Duration::from_secs(10);
+/// The longest time between two looks at what is due.
+const TICK: Duration = Duration::from_millis(250);
+/// The shortest.
+const TICK_MIN: Duration = Duration::from_millis(5);
 /// What a message costs here, against its bytes on Redis: as published and in both encodings.
 const COPIES: usize = 3;
 
 /// What the link's thread owns.
 pub(super) struct Link<C> {
     pub(super) setup: Setup,
-    pub(super) core: C,
+    pub(super) core: Arc<C>,
     /// Notified when the core has something to ask.
     pub(super) wake: Arc<Notify>,
     pub(super) questions: mpsc::Receiver<Question>,
@@ -36,7 +40,15 @@ pub(super) struct Link<C> {
 
 impl<C: Core> Link<C> {
     /// Runs until the broker ends, with which nobody asks any more.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        let core = self.core.clone();
+        tokio::select! {
+            () = self.link() => {}
+            () = keep_time(&*core) => {}
+        }
+    }
+
+    async fn link(mut self) {
         let (mut pause, lives) = (PAUSE_MIN, Lives::default());
         loop {
             let began = Instant::now();
@@ -78,5 +90,14 @@ impl<C: Core> Link<C> {
         self.health.up(connected.danger.clone());
         self.core.told(Told::Up(connected.record.clone()));
         Session::new(connected, self).serve().await
+    }
+}
+
+/// Has the core do what is due, as long as it is there.
+async fn keep_time(core: &impl Core) {
+    loop {
+        let latest = Instant::now() + TICK;
+        let due = core.tick().map_or(latest, |due| due.clamp(Instant::now() + TICK_MIN, latest));
+        tokio::time::sleep_until(due.into()).await;
     }
 }

@@ -76,9 +76,10 @@ impl<'a, C: Core> Session<'a, C> {
                 push = self.pushes.next() => self.on_pushes(push),
                 Some(done) = self.under_way.next(), if !self.under_way.is_empty() => self.on_done(done),
                 () = wake.notified() => {
-                    self.link.core.take_asks().into_iter().for_each(|ask| self.on_ask(ask));
+                    let asks = self.link.core.take_asks();
+                    let done = asks.into_iter().try_for_each(|ask| self.on_ask(ask));
                     self.send_batches();
-                    Ok(())
+                    done
                 }
                 question = self.link.questions.recv() => match question {
                     Some(question) => { self.on_question(question); Ok(()) }
@@ -92,7 +93,7 @@ impl<'a, C: Core> Session<'a, C> {
         }
     }
 
-    fn on_ask(&mut self, ask: Ask) {
+    fn on_ask(&mut self, ask: Ask) -> Result<(), Fault> {
         match ask {
             Ask::Publish { ticket, topic, publication, origin, rule } => {
                 self.outgoing.push_back(Publish { ticket, topic, publication, origin, rule });
@@ -112,7 +113,9 @@ impl<'a, C: Core> Session<'a, C> {
             }
             Ask::Read { read, channels, above } => self.start_read(read, channels, above),
             Ask::Clear { ticket, topic } => self.start_clear(ticket, topic),
+            Ask::Reconnect(reason) => return Err(Fault::Away(reason)),
         }
+        Ok(())
     }
 
     fn on_done(&mut self, done: Done) -> Result<(), Fault> {

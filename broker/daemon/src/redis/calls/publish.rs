@@ -48,7 +48,7 @@ impl Calls {
         let outcome = |answer| match answer {
             Ok(Answer::Done(outcome)) => Ok(outcome),
             Ok(Answer::Topics) => Ok(Err(Refusal::TooManyTopics { topics_max })),
-            Err(Fault::Full) => Ok(Err(Refusal::BackplaneFull)),
+            Err(fault @ Fault::Full) => Ok(Err(Refusal::BackplaneFull { reason: fault.to_string().into() })),
             Err(fault) => Err(fault),
         };
         answers.into_iter().map(outcome).collect()
