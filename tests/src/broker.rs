@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::events::Events;
 use crate::http::{Answer, Ask, read_answer};
 use crate::log::{Ended, Log};
+use crate::redis::Redis;
 use crate::socket::Socket;
 use crate::value::normalized;
 use crate::watchdog::within;
@@ -88,10 +89,13 @@ impl Setup {
             panic!("the broker did not start: {status}\n{}", log.text());
         };
         let mut broker = Broker { child, log, folder: self.folder, address, epoch: String::new() };
-        let cursor = broker.get("/v1/topics/none/messages").await.json()["cursor"].clone();
-        let (epoch, _) = cursor.as_str().and_then(|cursor| cursor.split_once(':')).expect("a cursor");
-        broker.epoch = epoch.to_owned();
+        broker.learn_epoch().await;
         broker
+    }
+
+    /// A node of the cluster that this Redis joins.
+    pub fn node(redis: &Redis) -> Setup {
+        Setup::new().variable("FANFARE__BACKPLANE__REDIS", &redis.url())
     }
 
     /// Runs it until it ends by itself.
@@ -131,6 +135,32 @@ impl Broker {
     /// A broker with this configuration.
     pub async fn with(config: &str) -> Broker {
         Setup::new().config(config).start().await
+    }
+
+    /// Learns its epoch, which may have changed with what joins it to others; none while that is away.
+    pub async fn learn_epoch(&mut self) {
+        let answer = self.get("/v1/topics/none/messages").await;
+        let cursor = if answer.status == 200 { answer.json()["cursor"].clone() } else { Value::Null };
+        let epoch = cursor.as_str().and_then(|cursor| cursor.split_once(':')).map(|(epoch, _)| epoch);
+        self.epoch = epoch.unwrap_or_default().to_owned();
+    }
+
+    /// Waits until it is ready.
+    pub async fn until_ready(&self) {
+        self.until_readiness(200).await;
+    }
+
+    /// Waits until `/readyz` answers with a status; why.
+    pub async fn until_readiness(&self, status: u16) -> String {
+        let wait = async {
+            loop {
+                let answer = self.get("/readyz").await;
+                if answer.status == status {
+                    break answer.text().to_owned();
+                }
+            }
+        };
+        within(&format!("/readyz answers {status}"), wait).await
     }
 
     /// A connected client.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod it {
     mod backpressure;
+    mod cluster;
+    mod cluster_faults;
     mod command_line;
     mod command_line_tools;
     mod data;

@@ -9,11 +9,11 @@ use crate::partition::{Attempt, Draft, Partition, Published, Refusal};
 
 /// Names a waiting publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
+pub struct Ticket(u64);
 
 impl Ticket {
     /// The ticket of a number that no other has.
-    pub(crate) fn new(number: u64) -> Ticket {
+    pub fn new(number: u64) -> Ticket {
         Ticket(number)
     }
 }

@@ -252,7 +252,7 @@ const FILES_WITH_A_MISTAKE: &[(&str, &str)] = &[
     ),
     (
         "[backplane]\nredis = \"redis://:secret@a",
-        "fanfare.toml:2: column 28 of \"redis = \\\"redis://…\": invalid basic string, expected `\"`",
+        "fanfare.toml:2: column 27 of \"redis = \\\"redis://…\": invalid basic string, expected `\"`",
     ),
     (
         "[backplane]\nprefix = \"{a}\"",

@@ -27,7 +27,7 @@ pub(super) async fn one(node: &Node, request: Request<Incoming>) -> Answer {
     }
 }
 
-/// Why a publish or a read by HTTP failed.
+/// Why a publish by HTTP failed.
 pub(super) enum Failure {
     Request(RequestError),
     Refused(Refusal),
@@ -249,7 +249,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn answer(&self) -> Answer {
+    fn answer(&self) -> Answer {
         let (code, detail, retry_after_ms) = self.parts();
         problem(code, &detail, retry_after_ms)
     }

@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::{Fill, Metrics};
 use crate::node::Node;
 use crate::process;
+use crate::redis::Health;
 
 /// One label and its value.
 type Label = [(&'static str, String); 1];
@@ -28,6 +29,9 @@ impl Metrics {
         self.register_messages(&mut registry);
         self.register_requests(&mut registry);
         register_state(&mut registry, node, fill);
+        if let Some(backplane) = &node.backplane {
+            register_backplane(&mut registry, &backplane.health);
+        }
         let mut text = String::new();
         encode(&mut text, &registry).expect("writing to a string does not fail");
         let ours = text.trim_end_matches("# EOF\n");
@@ -141,6 +145,29 @@ fn register_state(registry: &mut Registry, node: &Node, fill: Fill) {
     ] {
         registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(value as u64));
     }
+}
+
+/// What is there only where nodes are joined.
+fn register_backplane(registry: &mut Registry, health: &Health) {
+    let figures = &health.figures;
+    let up = ConstGauge::new(u64::from(health.is_up()));
+    registry.register("backplane_up", "1 if the backplane can be reached", up);
+    for (name, help, count) in [
+        ("backplane_connects", "Times that the backplane was connected to", &figures.connects),
+        ("backplane_losses", "Times that the connection to the backplane was lost", &figures.losses),
+        ("backplane_messages", "Messages and probes that came from the backplane", &figures.messages),
+        ("backplane_unreadable", "Messages from the backplane that could not be read", &figures.unreadable),
+        ("backplane_reads", "Reads of what is kept on the backplane", &figures.reads),
+    ] {
+        counter(registry, name, help, count.load(Ordering::Relaxed));
+    }
+    let help = "Bytes that came from the backplane for what is followed";
+    let bytes = ConstCounter::new(figures.bytes.load(Ordering::Relaxed));
+    registry.register_with_unit("backplane_received", help, Unit::Bytes, bytes);
+    let help = "From a probe of the backplane to its return on the way of messages";
+    registry.register_with_unit("backplane_probe", help, Unit::Seconds, Histogram(figures.probe.load()));
+    let help = "From sending publishes to the backplane to its answer, by batch";
+    registry.register_with_unit("backplane_publish", help, Unit::Seconds, Histogram(figures.publish.load()));
 }
 
 fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {

@@ -87,8 +87,8 @@ impl<C: Core> Link<C> {
         // What was asked of the connection before is not answered any more.
         drop(self.core.take_asks());
         self.health.figures.connects.fetch_add(1, Ordering::Relaxed);
-        self.health.up(connected.danger.clone());
         self.core.told(Told::Up(connected.record.clone()));
+        self.health.up(connected.danger.clone());
         Session::new(connected, self).serve().await
     }
 }

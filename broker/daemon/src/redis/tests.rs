@@ -67,7 +67,7 @@ async fn published(calls: &Calls, publish: Publish) -> Result<Published, Refusal
 
 fn draft(topic: &str, data: &str) -> Publish {
     Publish {
-        ticket: Ticket(1),
+        ticket: Ticket::new(1),
         topic: name(topic),
         publication: Publication::new(Payload::Text(data.to_owned().into())),
         origin: None,

@@ -1,0 +1,155 @@
+//! What happens to Redis, and what clients of the nodes are told of it.
+
+use fanfare_protocol::Encoding;
+use fanfare_tests::{Broker, Client, Redis, Setup};
+use serde_json::{Value, json};
+
+async fn node(redis: &Redis) -> Broker {
+    let node = Setup::node(redis).start().await;
+    node.until_ready().await;
+    node
+}
+
+/// What a publish is answered with, once it is not answered with 503.
+async fn publish_in_time(node: &Broker, topic: &str, data: Value) -> Value {
+    loop {
+        let answer = node.post(&format!("/v1/topics/{topic}"), "application/json", data.to_string()).await;
+        if answer.status != 503 {
+            return answer.json();
+        }
+    }
+}
+
+/// The next frame that is no ping.
+async fn next(client: &mut Client) -> Value {
+    loop {
+        let frame = client.next().await;
+        if frame[0] != "ping" {
+            return frame;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_with_its_data_is_noticed_by_nobody() {
+    let mut redis = Redis::persistent();
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let mut client = b.follow("a").await;
+    a.publish("a", json!(1)).await;
+    client.expect(json!(["message", "a", "@1", 1])).await;
+    redis.kill();
+    a.until_readiness(503).await;
+    a.post("/v1/topics/a", "text/plain", "lost").await.assert_problem(503, "unavailable", &["Redis"]);
+    let refused = client.ask(json!(["publish", 1, "a", "lost"])).await;
+    assert_eq!((&refused[0], &refused[2]), (&json!("error"), &json!("unavailable")), "{refused}");
+    assert!(refused[4]["retry_after_ms"].is_u64(), "{refused}");
+    redis.restart();
+    let told = publish_in_time(&a, "a", json!(2)).await;
+    let frame = next(&mut client).await;
+    assert_eq!(
+        (&frame[0], &frame[2], &frame[3]),
+        (&json!("message"), &told["position"], &json!(2)),
+        "{frame}"
+    );
+    let mut resumed = b.connect(Encoding::Json).await;
+    let ok = resumed.ask(json!(["subscribe", 1, "a", {"after": "@1"}])).await;
+    assert_eq!(ok[2]["resumed"], true, "{ok}");
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_empty_is_told_to_every_subscriber() {
+    let mut redis = Redis::start();
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let mut client = b.follow("a").await;
+    a.publish("a", json!(1)).await;
+    client.expect(json!(["message", "a", "@1", 1])).await;
+    redis.restart();
+    let gap = next(&mut client).await;
+    assert_eq!((&gap[0], &gap[1], &gap[2]), (&json!("gap"), &Value::Null, &json!("@1")), "{gap}");
+    assert!(gap[3].as_str().unwrap().ends_with(":0"), "{gap}");
+    let told = publish_in_time(&a, "a", json!(2)).await;
+    let frame = next(&mut client).await;
+    assert_eq!((&frame[2], &frame[3]), (&told["position"], &json!(2)));
+}
+
+#[tokio::test]
+async fn a_stopped_redis_makes_nodes_unready_and_is_found_again() {
+    let redis = Redis::start();
+    let a = node(&redis).await;
+    let mut client = a.follow("a").await;
+    redis.pause();
+    let refused = a.post("/v1/topics/a", "text/plain", "x").await;
+    refused.assert_problem(503, "unavailable", &[]);
+    a.until_readiness(503).await;
+    redis.resume();
+    a.until_ready().await;
+    let told = publish_in_time(&a, "a", json!("back")).await;
+    let told = told["position"].as_str().unwrap().replace(&a.epoch, "").replace(':', "@");
+    // What was refused as unknown may have been published after all.
+    let mut frame = next(&mut client).await;
+    while frame[2] != told {
+        frame = next(&mut client).await;
+    }
+    assert_eq!(frame[3], "back");
+}
+
+#[tokio::test]
+async fn a_redis_without_memory_refuses_publishes_with_their_own_code_and_heals() {
+    let redis = Redis::start();
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let mut client = b.follow("a").await;
+    a.publish("a", json!(1)).await;
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let refused = a.post("/v1/topics/a", "text/plain", "x").await;
+    refused.assert_problem(503, "overloaded", &["memory"]);
+    assert_eq!(a.get("/readyz").await.status, 200, "it still delivers");
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    a.publish("a", json!(2)).await;
+    client.expect(json!(["message", "a", "@1", 1])).await;
+    client.expect(json!(["message", "a", "@2", 2])).await;
+}
+
+#[tokio::test]
+async fn a_replica_a_wrong_password_and_an_evicting_policy_are_told_by_readyz() {
+    let (redis, primary) = (Redis::start(), Redis::start());
+    let (host, port) = (primary.address.ip().to_string(), primary.address.port().to_string());
+    redis.command::<()>(&["REPLICAOF", &host, &port]);
+    let a = Setup::node(&redis).start().await;
+    assert!(a.until_readiness(503).await.contains("read-only replica"));
+    redis.command::<()>(&["REPLICAOF", "NO", "ONE"]);
+    a.until_ready().await;
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "volatile-ttl"]);
+    assert!(a.until_readiness(503).await.contains("volatile-ttl"));
+    let url = format!("redis://someone:secret-of-mine@{}", redis.address);
+    let b = Setup::new().variable("FANFARE__BACKPLANE__REDIS", &url).start().await;
+    assert!(b.until_readiness(503).await.contains("user or password"));
+    let said = b.end_by("INT").stderr;
+    assert!(!said.contains("secret-of-mine"), "{said}");
+}
+
+#[tokio::test]
+async fn a_node_starts_without_its_redis_and_is_ready_once_it_is_there() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let mut a = Setup::node(&redis).start().await;
+    assert!(a.until_readiness(503).await.contains("refused"));
+    a.get("/v1/topics/a/messages").await.assert_problem(503, "unavailable", &[]);
+    a.get("/v1/topics").await.assert_problem(503, "unavailable", &[]);
+    redis.restart();
+    a.until_ready().await;
+    a.learn_epoch().await;
+    assert_eq!(a.publish("a", json!(1)).await["position"], "@1");
+}
+
+#[tokio::test]
+async fn a_broker_does_not_start_on_what_another_version_made() {
+    let redis = Redis::start();
+    redis.command::<u64>(&["HSET", "{fanfare:0}/record", "version", "9", "partitions", "1"]);
+    let ended = Setup::node(&redis).run();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("has version 9") && ended.stderr.contains("backplane.prefix"),
+        "{}",
+        ended.stderr
+    );
+}
