@@ -26,7 +26,7 @@ use fanfare_protocol::Topic;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::address::Address;
-pub(crate) use self::health::{Figures, Health};
+pub(crate) use self::health::Health;
 pub(crate) use self::lives::Lives;
 
 /// The most questions of operators that wait.

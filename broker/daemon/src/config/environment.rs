@@ -51,11 +51,9 @@ fn read_one(name: &str, written: &str) -> Result<Option<Override>, String> {
             .map_err(|reason| format!("[{section}] {reason}"));
     }
     let raw = kind.read_variable(written);
-    kind.check(&raw).map_err(|reason| match kind {
-        // It may hold a password.
-        Kind::Redis => reason,
-        _ => format!("{written:?} {reason}"),
-    })?;
+    let may_hold_password = matches!(kind, Kind::Redis);
+    kind.check(&raw)
+        .map_err(|reason| if may_hold_password { reason } else { format!("{written:?} {reason}") })?;
     Ok(Some(Override { path, value: value(raw), source: format!("variable {name}") }))
 }
 

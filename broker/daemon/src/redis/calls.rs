@@ -15,7 +15,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value};
 pub(super) use self::publish::Publish;
 use super::connect::danger;
 use super::envelope::{VERSION, ended};
-use super::fault::Fault;
+use super::fault::{Fault, accepted};
 use super::keys::Keys;
 use super::lives::Lives;
 use super::scripts::{Hashes, Script};
@@ -219,10 +219,7 @@ impl Calls {
     async fn ask(&self, command: &Cmd) -> Result<Value, Fault> {
         let mut connection = self.connection.clone();
         let answer = tokio::time::timeout(DEADLINE, connection.send_packed_command(command)).await;
-        match answer.map_err(|_| silent())?? {
-            Value::ServerError(error) => Err(error.into()),
-            value => Ok(value),
-        }
+        accepted(answer.map_err(|_| silent())??)
     }
 
     /// The answers to commands that are sent together, errors among them.

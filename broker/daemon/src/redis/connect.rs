@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::address::Address;
 use super::calls::{Bounds, Calls, DEADLINE, silent};
 use super::envelope::VERSION;
-use super::fault::Fault;
+use super::fault::{Fault, accepted};
 use super::keys::Keys;
 use super::scripts::{Hashes, Script};
 
@@ -143,14 +143,8 @@ async fn prepare(connection: &MultiplexedConnection, keys: &Keys) -> Result<(Has
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.source());
     }
     let values = connection.clone().send_packed_commands(&pipeline, 0, pipeline.len()).await?;
-    let values: Result<Vec<Value>, Fault> = values
-        .into_iter()
-        .map(|value| match value {
-            Value::ServerError(error) => Err(error.into()),
-            value => Ok(value),
-        })
-        .collect();
-    let mut values = values?.into_iter();
+    let values = values.into_iter().map(accepted).collect::<Result<Vec<_>, _>>()?;
+    let mut values = values.into_iter();
     let mut text = || from::<String>(values.next());
     let (server, replication, memory) = (text()?, text()?, text()?);
     check_server(&server, &replication)?;
@@ -223,12 +217,7 @@ pub(super) async fn follow(
     let mut connection = subscription.clone();
     let asked = connection.send_packed_commands(&pipeline, 0, channels.len());
     let values = tokio::time::timeout(DEADLINE, asked).await.map_err(|_| silent())??;
-    for value in values {
-        if let Value::ServerError(error) = value {
-            return Err(error.into());
-        }
-    }
-    Ok(())
+    values.into_iter().try_for_each(|value| accepted(value).map(drop))
 }
 
 /// A line of what `INFO` says.

@@ -178,8 +178,8 @@ fn fields(bytes: &Bytes, position: Position, time_ms: u64) -> Result<Numbered, E
             TAG_MESSAGE_PACK => break Payload::MessagePack(data()),
             TAG_TEXT => break Payload::Text(data()),
             TAG_BINARY => break Payload::Binary(data()),
-            MUST_KNOW.. => return Err(EnvelopeError::Unknown(tag)),
-            _ => {}
+            0..MUST_KNOW => {}
+            _ => return Err(EnvelopeError::Unknown(tag)),
         }
         let value = reader.value()?;
         match tag {

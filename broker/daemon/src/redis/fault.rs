@@ -1,6 +1,6 @@
 //! What can go wrong with Redis, in an operator's words.
 
-use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 
 /// Why a call, or the connection as a whole, came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,22 +59,31 @@ impl From<ServerError> for Fault {
 
 impl From<RedisError> for Fault {
     fn from(error: RedisError) -> Fault {
-        match error.kind() {
-            ErrorKind::AuthenticationFailed => unknown_user(),
-            ErrorKind::RESP3NotSupported => {
-                Fault::Away("Redis is too old: version 7 or later is needed".to_owned())
-            }
-            _ if error.is_connection_refusal() => {
-                Fault::Away("Redis can't be reached: the connection is refused".to_owned())
-            }
-            _ if error.is_timeout() => Fault::Away("Redis does not answer".to_owned()),
-            _ if error.is_connection_dropped() => Fault::Away("Redis has closed the connection".to_owned()),
-            _ => match ServerError::try_from(error) {
-                Ok(error) => error.into(),
-                Err(error) => Fault::Away(format!("Redis can't be reached: {error}")),
-            },
+        let kind = error.kind();
+        if kind == ErrorKind::AuthenticationFailed {
+            return unknown_user();
         }
+        let told = if kind == ErrorKind::RESP3NotSupported {
+            "Redis is too old: version 7 or later is needed".to_owned()
+        } else if error.is_connection_refusal() {
+            "Redis can't be reached: the connection is refused".to_owned()
+        } else if error.is_timeout() {
+            "Redis does not answer".to_owned()
+        } else if error.is_connection_dropped() {
+            "Redis has closed the connection".to_owned()
+        } else {
+            match ServerError::try_from(error) {
+                Ok(error) => return error.into(),
+                Err(error) => format!("Redis can't be reached: {error}"),
+            }
+        };
+        Fault::Away(told)
     }
+}
+
+/// The value of an answer that is no error.
+pub(super) fn accepted(value: Value) -> Result<Value, Fault> {
+    if let Value::ServerError(error) = value { Err(error.into()) } else { Ok(value) }
 }
 
 fn unknown_user() -> Fault {

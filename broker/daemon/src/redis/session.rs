@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fanfare_core::{Ask, Channel, Told};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
@@ -19,6 +20,7 @@ use super::calls::{Calls, DEADLINE, Publish, silent};
 use super::connect::{Connected, Pushes, size};
 use super::envelope::{Envelope, decode};
 use super::fault::Fault;
+use super::health::Figures;
 use super::link::Link;
 
 /// How often it is looked at what is overdue.
@@ -185,40 +187,49 @@ fn on_push(
     calls: &Calls,
     probes: &mut BTreeMap<u64, Instant>,
     leaving: &mut BTreeSet<String>,
-    figures: &super::Figures,
+    figures: &Figures,
 ) -> Result<Option<Told>, Fault> {
     let PushInfo { kind, data } = push;
-    match kind {
-        PushKind::SMessage => {
-            figures.messages.fetch_add(1, Ordering::Relaxed);
-            let Some(Value::BulkString(bytes)) = data.into_iter().nth(1) else {
-                return Err(Fault::odd("what is followed"));
-            };
-            match decode(bytes.into(), calls.partition, None) {
-                Ok(Envelope::Message(numbered)) => Ok(Some(Told::Message(*numbered))),
-                Ok(Envelope::Cleared { topic, to }) => Ok(Some(Told::Cleared { topic, to })),
-                Ok(Envelope::Probed { probe, record }) => {
-                    calls.saw(record.epoch.life, record.seq);
-                    if let Some(asked) = probes.remove(&probe) {
-                        figures.probe.add(asked.elapsed().as_micros() as u64);
-                    }
-                    Ok(Some(Told::Probed { probe, record }))
-                }
-                Err(error) => {
-                    // The core sees the hole by the next message's `prev`.
-                    if figures.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::error!(%error, "a message from another node can't be read");
-                    }
-                    Ok(None)
-                }
-            }
+    if kind == PushKind::SMessage {
+        figures.messages.fetch_add(1, Ordering::Relaxed);
+        let Some(Value::BulkString(bytes)) = data.into_iter().nth(1) else {
+            return Err(Fault::odd("what is followed"));
+        };
+        return Ok(on_envelope(bytes.into(), calls, probes, figures));
+    }
+    if kind == PushKind::SUnsubscribe && !text(data.first()).is_some_and(|name| leaving.remove(name)) {
+        return Err(Fault::Away("Redis took a channel away".to_owned()));
+    }
+    if kind == PushKind::Disconnection { Err(closed()) } else { Ok(None) }
+}
+
+fn on_envelope(
+    bytes: Bytes,
+    calls: &Calls,
+    probes: &mut BTreeMap<u64, Instant>,
+    figures: &Figures,
+) -> Option<Told> {
+    match decode(bytes, calls.partition, None) {
+        Ok(Envelope::Message(numbered)) => {
+            let position = numbered.message.position;
+            calls.saw(position.epoch.life, position.seq);
+            Some(Told::Message(*numbered))
         }
-        PushKind::SUnsubscribe => match text(data.first()) {
-            Some(name) if leaving.remove(name) => Ok(None),
-            Some(_) | None => Err(Fault::Away("Redis took a channel away".to_owned())),
-        },
-        PushKind::Disconnection => Err(closed()),
-        _ => Ok(None),
+        Ok(Envelope::Cleared { topic, to }) => Some(Told::Cleared { topic, to }),
+        Ok(Envelope::Probed { probe, record }) => {
+            calls.saw(record.epoch.life, record.seq);
+            if let Some(asked) = probes.remove(&probe) {
+                figures.probe.add(asked.elapsed().as_micros() as u64);
+            }
+            Some(Told::Probed { probe, record })
+        }
+        Err(error) => {
+            // The core sees the hole by the next message's `prev`.
+            if figures.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::error!(%error, "a message from another node can't be read");
+            }
+            None
+        }
     }
 }
 
@@ -227,9 +238,6 @@ fn closed() -> Fault {
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {
-    match value {
-        Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok(),
-        Some(Value::SimpleString(text)) => Some(text),
-        _ => None,
-    }
+    let Some(Value::BulkString(bytes)) = value else { return None };
+    std::str::from_utf8(bytes).ok()
 }

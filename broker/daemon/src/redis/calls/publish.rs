@@ -7,6 +7,7 @@ use redis::{Cmd, Pipeline, Value};
 use super::{Calls, parse};
 use crate::redis::envelope::{encode, fingerprint};
 use crate::redis::fault::Fault;
+use crate::redis::fault::accepted;
 use crate::redis::scripts::Script;
 
 /// A message that is to be numbered.
@@ -92,11 +93,7 @@ impl Calls {
     }
 
     fn answer(&self, value: Value) -> Result<Answer, Fault> {
-        let values = match value {
-            Value::ServerError(error) => return Err(error.into()),
-            Value::Array(values) => values,
-            _ => return Err(Fault::odd("a publish")),
-        };
+        let Value::Array(values) = accepted(value)? else { return Err(Fault::odd("a publish")) };
         let mut values = values.into_iter();
         let said: String = parse(values.next().unwrap_or(Value::Nil), "a publish")?;
         let repeated = match said.as_str() {

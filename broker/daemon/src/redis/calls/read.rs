@@ -96,14 +96,10 @@ impl Calls {
         type Answer = (u64, u64, u64, u64, String, u64, Vec<(u64, Vec<Value>)>, Option<usize>);
         let answer = self.call(command, Script::Read).await?;
         // The last element is there only if there is more.
-        let answer = match answer {
-            Value::Array(mut values) => {
-                values.resize(8, Value::Nil);
-                Value::Array(values)
-            }
-            _ => return Err(Fault::odd("a read")),
-        };
-        let (life, began, seq, floor, ended, now_ms, topics, known): Answer = parse(answer, "a read")?;
+        let Value::Array(mut values) = answer else { return Err(Fault::odd("a read")) };
+        values.resize(8, Value::Nil);
+        let (life, began, seq, floor, ended, now_ms, topics, known): Answer =
+            parse(Value::Array(values), "a read")?;
         let record = self.noted(life, began, seq, floor, &ended)?;
         let mut page = Page { record, topics: Vec::with_capacity(topics.len()), known, bytes: 0 };
         for (last, entries) in topics {
