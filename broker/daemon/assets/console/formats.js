@@ -3,8 +3,8 @@
 const whole = new Intl.NumberFormat("en");
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** A number with its thousands apart. */
-export const count = (value) => whole.format(value);
+/** A number with its thousands apart; a dash for one that is not told. */
+export const count = (value) => (value === undefined ? "–" : whole.format(value));
 
 /** "1 message", "2 messages". */
 export const counted = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
