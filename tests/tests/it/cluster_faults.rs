@@ -1,7 +1,9 @@
 //! What happens to Redis, and what clients of the nodes are told of it.
 
+use std::time::Duration;
+
 use fanfare_protocol::Encoding;
-use fanfare_tests::{Broker, Client, Redis, Setup};
+use fanfare_tests::{Broker, Client, Proxy, Redis, Setup, Way};
 use serde_json::{Value, json};
 
 async fn node(redis: &Redis) -> Broker {
@@ -152,4 +154,76 @@ async fn a_broker_does_not_start_on_what_another_version_made() {
         "{}",
         ended.stderr
     );
+}
+
+/// A node that reaches its Redis through a proxy.
+async fn behind(proxy: &Proxy) -> Broker {
+    let url = format!("redis://{}", proxy.address());
+    let node = Setup::new().variable("FANFARE__BACKPLANE__REDIS", &url).start().await;
+    node.until_ready().await;
+    node
+}
+
+#[tokio::test]
+async fn a_node_that_is_cut_off_in_any_way_is_unready_and_its_clients_miss_nothing() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    let (a, b) = (behind(&proxy).await, node(&redis).await);
+    let mut client = a.follow("a").await;
+    let cuts: [fn(&Proxy); 4] =
+        [Proxy::stall, |proxy| proxy.hold(Way::In), |proxy| proxy.hold(Way::Out), Proxy::refuse];
+    for (round, cut) in cuts.into_iter().enumerate() {
+        cut(&proxy);
+        let told = b.publish("a", json!(round)).await;
+        assert!(told["position"].is_string(), "{told}");
+        a.until_readiness(503).await;
+        a.post("/v1/topics/elsewhere", "text/plain", "x").await.assert_problem(503, "unavailable", &[]);
+        proxy.heal();
+        a.until_ready().await;
+        let frame = next(&mut client).await;
+        assert_eq!((&frame[0], &frame[2], &frame[3]), (&json!("message"), &told["position"], &json!(round)));
+    }
+}
+
+#[tokio::test]
+async fn a_slow_and_uneven_network_breaks_no_connection() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    proxy.delay(Duration::from_millis(50), Duration::from_millis(100));
+    let (a, b) = (behind(&proxy).await, node(&redis).await);
+    let mut client = a.follow("a").await;
+    for round in 0..20 {
+        b.publish("a", json!(round)).await;
+    }
+    for round in 0..20 {
+        assert_eq!(next(&mut client).await[3], round);
+    }
+    assert_eq!(a.publish("a", json!("own")).await["heard"], true);
+    assert_eq!(next(&mut client).await[3], "own");
+    a.until_metric("fanfare_backplane_probe_seconds_count", |count| count >= 3.0).await;
+    assert_eq!(a.metric("fanfare_backplane_losses_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn many_who_resume_at_once_share_a_read() {
+    let redis = Redis::start();
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    a.publish_numbers("a", 0..50).await;
+    let reads = b.metric("fanfare_backplane_reads_total").await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(b.connect(Encoding::Json).await);
+    }
+    for client in &mut clients {
+        client.send(json!(["subscribe", 1, "a", {"after": "@0"}])).await;
+    }
+    for client in &mut clients {
+        client.expect(json!(["ok", 1, {"cursor": "@0", "resumed": true}])).await;
+        for number in 0..50 {
+            assert_eq!(next(client).await[2][3], number);
+        }
+        client.expect(json!(["live", "a", "@50"])).await;
+    }
+    let made = b.metric("fanfare_backplane_reads_total").await - reads;
+    assert!(made <= 2.0, "{made} reads for 20 who resume");
 }
