@@ -252,3 +252,21 @@ async fn futures(all: Vec<impl Future<Output = ()>>) {
     })
     .await;
 }
+
+#[tokio::test]
+async fn many_topics_are_resumed_at_once() {
+    let (_redis, [a, b]) = cluster("").await;
+    for topic in 0..600 {
+        a.publish_numbers(&format!("many.{topic}"), 0..1).await;
+    }
+    let mut client = b.connect(Encoding::Json).await;
+    let subscribe = |topic: u64| json!(["subscribe", topic + 1, format!("many.{topic}"), {"after": "@0"}]);
+    client.send_all((0..600).map(subscribe)).await;
+    let mut live = 0;
+    while live < 600 {
+        let frame = client.next().await;
+        assert!(["ok", "replay", "live"].contains(&frame[0].as_str().unwrap()), "{frame}");
+        live += usize::from(frame[0] == "live");
+    }
+    assert_eq!(b.metric("fanfare_backplane_losses_total").await, 0.0);
+}

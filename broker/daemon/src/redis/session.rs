@@ -3,6 +3,7 @@
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
+use tokio::sync::Semaphore;
 
-use self::work::Done;
+use self::work::{Done, READS_MAX};
 use super::Core;
 use super::calls::{Calls, DEADLINE, Publish, silent};
 use super::connect::{Connected, Pushes, size};
@@ -42,6 +44,8 @@ pub(super) struct Session<'a, C> {
     batches: usize,
     /// What is under way; bounded by what the core asks at once, and by the batches.
     under_way: FuturesUnordered<LocalBoxFuture<'static, Done>>,
+    /// Places for reads.
+    places: Rc<Semaphore>,
     /// Probes that are not back, with when they were asked for.
     probes: BTreeMap<u64, Instant>,
     /// Channels that the node leaves.
@@ -62,6 +66,7 @@ impl<'a, C: Core> Session<'a, C> {
             outgoing: VecDeque::new(),
             batches: 0,
             under_way: FuturesUnordered::new(),
+            places: Rc::new(Semaphore::new(READS_MAX)),
             probes: BTreeMap::new(),
             leaving: BTreeSet::new(),
             checked: now,

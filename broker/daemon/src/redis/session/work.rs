@@ -21,6 +21,9 @@ const BATCHES_MAX: usize = 4;
 /// The most channels that are followed by one write.
 const CHANNELS_PER_CALL: usize = 500;
 
+/// The most reads that ask the server at once.
+pub(super) const READS_MAX: usize = 16;
+
 /// How something under way ended.
 pub(super) enum Done {
     Nothing,
@@ -76,8 +79,10 @@ impl<C: Core> Session<'_, C> {
 
     pub(super) fn start_read(&mut self, read: u64, channels: Vec<Channel>, above: u64) {
         self.link.health.figures.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let calls = self.calls.clone();
+        let (calls, places) = (self.calls.clone(), self.places.clone());
         self.start(async move {
+            // Who waits here does not wait for the server, so the deadline of its calls does not run.
+            let _place = places.acquire().await;
             let result = calls.read(&channels, above).await?;
             Ok(Done::Told(Told::Read { read, result: Ok(result) }))
         });
