@@ -32,13 +32,6 @@ pub(crate) use self::lives::Lives;
 /// The most questions of operators that wait.
 const QUESTIONS_MAX: usize = 64;
 
-/// The rights that a user at Redis needs, for the prefix `fanfare`.
-#[cfg(test)]
-const RIGHTS: &str = "resetkeys resetchannels ~{fanfare:*}/* &{fanfare:*}/* -@all +hello +auth \
-    +info +script|load +evalsha +ssubscribe +sunsubscribe +spublish +pubsub|shardnumsub +time +del +exists \
-    +unlink +get +set +hget +hset +hmget +rpush +lpop +llen +lindex +lrange +ltrim +pexpire +zadd +zrem +zcard \
-    +zscore +zrevrange +zrangebyscore +zrevrangebyscore +zremrangebyscore";
-
 /// Where the backplane is and what it is told of the broker's bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
