@@ -1,10 +1,12 @@
-//! The core as its daemon drives it: dialogues with it, and a simulation of all orders of events.
+//! The core as its daemon drives it: dialogues with it, and simulations of all orders of events.
 
 #[cfg(test)]
 mod it {
+    mod chance;
     mod cluster;
     mod dialogues;
     mod leaving;
+    mod pipe;
     mod simulation;
     mod threads;
 }

@@ -3,7 +3,6 @@
 //! `SEEDS=n` runs that many seeds, `SEED=n` one seed with all that happens written out.
 
 mod actions;
-pub(crate) mod chance;
 mod client;
 mod followed;
 mod link;
@@ -18,11 +17,11 @@ use std::{env, thread};
 
 use fanfare_protocol::Filter;
 
-use self::chance::Chance;
 use self::followed::State;
 use self::settings::Settings;
 use self::steps::STEPS;
 use self::world::{WORKERS, World};
+use super::chance::Chance;
 
 /// Names the seed and step if what it lives in fails.
 struct Place {

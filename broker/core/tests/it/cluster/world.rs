@@ -7,7 +7,7 @@ use super::client::{Client, Link};
 use super::followed::State;
 use super::node::{Node, WORKERS};
 use super::redis::{Server, Truth};
-use crate::it::simulation::chance::Chance;
+use crate::it::chance::Chance;
 
 pub(super) const TOPICS: [&str; 7] = ["a", "a.b", "a.b.c", "a.c", "b", "b.c", "b.c.d"];
 pub(super) const FILTERS: [&str; 11] =

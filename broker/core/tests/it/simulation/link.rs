@@ -1,12 +1,12 @@
 //! One connection: what the broker wrote and its client has not read, and what was asked and not answered.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::IoSlice;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_core::{SessionKey, Worker};
-use fanfare_protocol::{Encoding, Filter, Frame, Position, Topic};
+use fanfare_protocol::{Encoding, Filter, Position, Topic};
 
 use super::model::Who;
+use crate::it::pipe::{Pipe, Read};
 
 /// A connection and the session at its other end.
 pub(super) struct Link {
@@ -19,14 +19,9 @@ pub(super) struct Link {
     pub(super) subscribed: BTreeSet<Filter>,
     /// Tags of publishes that were asked for in it.
     pub(super) published: Vec<usize>,
-    pub(super) is_blocked: bool,
     /// Nobody reads any more, and the broker does not know.
     pub(super) is_dead: bool,
-    /// Written and not arrived.
-    pipe: VecDeque<u8>,
-    /// Arrived and not read.
-    arrived: VecDeque<u8>,
-    pipe_bytes: usize,
+    pub(super) pipe: Pipe,
     ids: u64,
 }
 
@@ -48,13 +43,6 @@ pub(super) enum Asked {
     Publish(usize),
 }
 
-/// What a client reads.
-#[derive(Debug)]
-pub(super) enum Read {
-    Frame(Frame),
-    Closed,
-}
-
 impl Link {
     pub(super) fn new(
         worker: usize,
@@ -71,11 +59,8 @@ impl Link {
             asked: BTreeMap::new(),
             subscribed: BTreeSet::new(),
             published: Vec::new(),
-            is_blocked: false,
             is_dead: false,
-            pipe: VecDeque::new(),
-            arrived: VecDeque::new(),
-            pipe_bytes,
+            pipe: Pipe::new(encoding, pipe_bytes),
             ids: 0,
         }
     }
@@ -87,62 +72,13 @@ impl Link {
 
     /// Writes what the connection takes, as the daemon does.
     pub(super) fn write(&mut self, worker: &mut Worker) {
-        if self.is_blocked || self.is_dead {
-            return;
-        }
-        loop {
-            let Some(session) = worker.session(self.key) else { return };
-            if session.outbox().is_empty() {
-                assert_eq!(session.outbox().bytes(), 0, "an empty outbox holds no bytes");
-                return;
-            }
-            let room = self.pipe_bytes.saturating_sub(self.pipe.len());
-            if room == 0 {
-                self.is_blocked = true;
-                return;
-            }
-            let mut slices = [IoSlice::new(&[]); 5];
-            let count = session.outbox().gather(&mut slices);
-            assert!(count > 0, "what is not empty has something to write");
-            let pieces = slices[..count].iter().flat_map(|slice| slice.iter().copied());
-            let before = self.pipe.len();
-            self.pipe.extend(pieces.take(room));
-            worker.written(self.key, self.pipe.len() - before);
+        if !self.is_dead {
+            self.pipe.write(worker, self.key);
         }
     }
 
     /// The next whole frame, if it has arrived.
     pub(super) fn read(&mut self) -> Option<Read> {
-        self.read_arrived().or_else(|| {
-            self.arrived.append(&mut self.pipe);
-            self.is_blocked = false;
-            self.read_arrived()
-        })
-    }
-
-    fn read_arrived(&mut self) -> Option<Read> {
-        let at = |index: usize| self.arrived.get(index).copied().map(usize::from);
-        let opcode = at(0)?;
-        let (header, length) = match at(1)? {
-            126 => (4, at(2)? << 8 | at(3)?),
-            127 => (10, (2..10).try_fold(0, |length, index| Some(length << 8 | at(index)?))?),
-            length => (2, length),
-        };
-        if self.arrived.len() < header + length {
-            return None;
-        }
-        let payload: Vec<u8> = self.arrived.drain(..header + length).skip(header).collect();
-        let expected = if self.encoding == Encoding::Json { 0x81 } else { 0x82 };
-        match opcode {
-            0x88 => {
-                assert!(self.arrived.is_empty() && self.pipe.is_empty(), "nothing comes after a close frame");
-                Some(Read::Closed)
-            }
-            opcode => {
-                assert_eq!(opcode, expected, "frames are whole and of the agreed type");
-                let frame = Frame::decode(self.encoding, &payload);
-                Some(Read::Frame(frame.expect("what the broker writes can be read")))
-            }
-        }
+        self.pipe.read()
     }
 }

@@ -3,8 +3,8 @@
 use fanfare_core::{HistoryRule, Limits, TopicRule, TopicRules};
 use fanfare_protocol::{Filter, OnSlow};
 
-use super::chance::Chance;
 use super::steps::STEPS;
+use crate::it::chance::Chance;
 
 pub(super) const TOPICS: [&str; 8] = ["a", "a.b", "a.b.c", "a.c", "b", "b.c", "b.c.d", "c.x.y"];
 pub(super) const FILTERS: [&str; 15] =

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use fanfare_protocol::{ErrorCode, Frame, Payload, Position, Request};
 
-use super::link::Read;
 use super::world::{WORKERS, World};
+use crate::it::pipe::Read;
 
 impl World {
     /// Brings the truth up to date after a step, and compares.

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use fanfare_core::{Broker, Filters, Now, PollKey, Published, Refusal, SessionKey, Ticket, Wake, Worker};
 use fanfare_protocol::{Encoding, ErrorCode, Filter, Frame, Position, Request, decode_request};
 
-use super::chance::Chance;
 use super::client::{Client, Told};
 use super::followed::Followed;
-use super::link::{Link, Read};
+use super::link::Link;
 use super::model::Model;
 use super::settings::Settings;
+use crate::it::chance::Chance;
+use crate::it::pipe::Read;
 
 /// The workers that clients connect to; the witness has the one after them.
 pub(super) const WORKERS: usize = 2;
@@ -182,7 +183,7 @@ impl World {
         let links = self.clients.iter_mut().filter_map(|client| client.link.as_mut());
         let mut links = links.chain(&mut self.abandoned).chain(&mut self.witness);
         let Some(link) = links.find(|link| link.worker == worker && link.key == key) else { return };
-        if link.is_blocked || link.is_dead {
+        if link.pipe.is_blocked || link.is_dead {
             return;
         }
         let worker = &mut self.workers[worker];
@@ -196,10 +197,10 @@ impl World {
     pub(super) fn read(&mut self, client: usize, most: usize) -> bool {
         for _ in 0..most {
             let Some(link) = self.clients[client].link.as_mut() else { return false };
-            let was_blocked = link.is_blocked;
+            let was_blocked = link.pipe.is_blocked;
             let read = link.read();
             let (worker, key) = (link.worker, link.key);
-            let was_blocked = was_blocked && !link.is_blocked;
+            let was_blocked = was_blocked && !link.pipe.is_blocked;
             if was_blocked {
                 self.write(worker, key);
             }
