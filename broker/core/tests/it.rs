@@ -7,6 +7,7 @@ mod it {
     mod dialogues;
     mod leaving;
     mod pipe;
+    mod seeds;
     mod simulation;
     mod threads;
 }

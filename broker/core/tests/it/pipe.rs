@@ -81,7 +81,10 @@ impl Pipe {
         let expected = if self.encoding == Encoding::Json { 0x81 } else { 0x82 };
         match opcode {
             0x88 => {
-                assert!(self.arrived.is_empty() && self.written.is_empty(), "nothing comes after a close frame");
+                assert!(
+                    self.arrived.is_empty() && self.written.is_empty(),
+                    "nothing comes after a close frame"
+                );
                 Some(Read::Closed)
             }
             opcode => {

@@ -1,6 +1,6 @@
 //! Random orders of everything that can happen to the core, beside a slow and obvious model of what must come of it.
 //!
-//! `SEEDS=n` runs that many seeds, `SEED=n` one seed with all that happens written out.
+//! `SEEDS=n` runs that many seeds, `FIRST=n` from that one on, `SEED=n` one with all that happens written out.
 
 mod actions;
 mod client;
@@ -13,7 +13,7 @@ mod settling;
 mod steps;
 mod world;
 
-use std::{env, thread};
+use std::env;
 
 use fanfare_protocol::Filter;
 
@@ -22,6 +22,7 @@ use self::settings::Settings;
 use self::steps::STEPS;
 use self::world::{WORKERS, World};
 use super::chance::Chance;
+use super::seeds;
 
 /// Names the seed and step if what it lives in fails.
 struct Place {
@@ -39,18 +40,10 @@ impl Drop for Place {
 
 #[test]
 fn every_filter_gets_all_of_its_messages_or_is_told_where_the_hole_is() {
-    let number =
-        |name: &str| env::var(name).ok().map(|number| number.parse::<u64>().expect("it is a number"));
-    if let Some(seed) = number("SEED") {
-        return run(seed);
+    match seeds::one() {
+        Some(seed) => run(seed),
+        None => seeds::run_all(1_000, run),
     }
-    let seeds = number("SEEDS").unwrap_or(1_000);
-    let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    thread::scope(|scope| {
-        for first in 0..threads {
-            scope.spawn(move || (first..seeds).step_by(threads as usize).for_each(run));
-        }
-    });
 }
 
 /// Gaps came all at once, so that they alone filled a small outbox, and move no cursor: the client came back for ever.
