@@ -5,6 +5,7 @@ mod it {
     mod chance;
     mod cluster;
     mod dialogues;
+    mod joined;
     mod leaving;
     mod pipe;
     mod seeds;

@@ -1,0 +1,183 @@
+//! Nodes that are joined by a backplane, in random orders of everything that can happen to them, to the servers behind
+//! it and to the clients; all that clients see is held against all that was ever numbered.
+//!
+//! `SEEDS=n` runs that many seeds, `FIRST=n` from that one on, `SEED=n` one with the last of what happened written out.
+
+mod client;
+mod daemon;
+mod faults;
+mod followed;
+mod node;
+mod redis;
+mod settings;
+mod steps;
+mod story;
+mod truth;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
+
+use self::followed::State;
+use self::settings::{Sabotage, Settings};
+use self::steps::STEPS;
+use self::story::Tally;
+use self::world::World;
+use super::chance::Chance;
+use super::seeds;
+
+#[test]
+fn joined_nodes_leave_no_silent_gap_whatever_befalls_their_servers() {
+    match seeds::one() {
+        Some(seed) => tell(seed, usize::MAX),
+        None => {
+            let (failed, tallies) = (Mutex::new(Vec::new()), Mutex::new(Tally::default()));
+            seeds::run_all(200, |seed| match run(seed) {
+                Ok(tally) => tallies.lock().unwrap().add(&tally),
+                Err(message) => {
+                    eprintln!("seed {seed} failed: {message}");
+                    failed.lock().unwrap().push(seed);
+                }
+            });
+            eprintln!("{:?}", tallies.into_inner().unwrap());
+            let mut failed = failed.into_inner().unwrap();
+            failed.sort_unstable();
+            if let Some(first) = failed.first() {
+                tell(*first, 300);
+                panic!("seeds {failed:?} failed");
+            }
+        }
+    }
+}
+
+/// What the checks would not see, they would not guard.
+#[test]
+fn what_breaks_a_rule_of_the_backplane_is_noticed() {
+    for sabotage in Sabotage::ALL {
+        let caught = (0..200).find_map(|seed| run_sabotaged(seed, Some(sabotage)).err());
+        assert!(caught.is_some(), "{sabotage:?} goes unnoticed");
+    }
+}
+
+/// Runs a seed; why it failed.
+fn run(seed: u64) -> Result<Tally, String> {
+    run_sabotaged(seed, None)
+}
+
+fn run_sabotaged(seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
+    let mut world = begin(seed, 0, sabotage);
+    match catch_unwind(AssertUnwindSafe(|| world.live())) {
+        Ok(()) => Ok(world.tally),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            Err(panic.downcast::<String>().map_or(text, |text| Some(*text)).unwrap_or_default())
+        }
+    }
+}
+
+/// Runs a seed and writes out the last of what happened.
+fn tell(seed: u64, lines_max: usize) {
+    let mut world = begin(seed, lines_max, None);
+    eprintln!("{:?}", world.settings);
+    let result = catch_unwind(AssertUnwindSafe(|| world.live()));
+    let lines = world.lines.take().unwrap_or_default();
+    lines.iter().for_each(|line| eprintln!("{line}"));
+    eprintln!("seed {seed}: {:?}", world.tally);
+    if let Err(panic) = result {
+        resume_unwind(panic);
+    }
+}
+
+fn begin(seed: u64, lines_max: usize, sabotage: Option<Sabotage>) -> World {
+    let mut chance = Chance::new(seed);
+    let settings = Settings { sabotage, ..Settings::draw(&mut chance) };
+    World::new(chance, settings, lines_max)
+}
+
+impl World {
+    fn live(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.join(node, self.primary);
+        }
+        for step in 0..self.settings.steps {
+            let Some(index) = self.chance.weighed(&self.settings.weights) else { return };
+            self.trace(|| format!("step {step}: {}", STEPS[index].name));
+            (STEPS[index].run)(self);
+            self.settle();
+            self.check();
+        }
+        self.heal();
+        (self.tally.numbered, self.tally.lives) = (self.truth.numbered(), self.truth.lives().count());
+    }
+
+    /// What holds at every step.
+    fn check(&self) {
+        if self.settings.is_whole && self.truth.lives().count() <= redis::ENDED_MAX {
+            let gaps = self.tally.holes + self.tally.null_gaps;
+            assert_eq!(gaps, 0, "nothing was lost or trimmed, and a gap is told");
+        }
+    }
+
+    /// Once nothing breaks any more, everyone stands at the end or was told, and soon.
+    fn heal(&mut self) {
+        const ROUNDS_MAX: usize = 60;
+        self.trace(|| "from here on nothing breaks".to_owned());
+        for server in 0..self.servers.len() {
+            if server != self.primary {
+                faults::cut_all(self, server, "this is no primary any more");
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            self.exchange_all();
+            self.check();
+            if self.has_arrived() {
+                return;
+            }
+            self.pass_time(2_000);
+        }
+        let states = self.clients.iter().enumerate().flat_map(|(client, known)| {
+            let followed = known.followed.values();
+            followed.map(move |followed| format!("client {client} {followed:?}\n"))
+        });
+        panic!("after {ROUNDS_MAX} rounds:\n{}", states.collect::<String>());
+    }
+
+    fn exchange_all(&mut self) {
+        for _ in 0..10_000 {
+            let mut idle = true;
+            for node in 0..self.nodes.len() {
+                if self.nodes[node].daemon.connection.is_none() {
+                    self.join(node, self.primary);
+                }
+                idle &= !self.get_on(node);
+            }
+            for client in 0..self.clients.len() {
+                if self.clients[client].link.is_none() {
+                    self.connect(client);
+                    self.resume_all(client);
+                    idle = false;
+                }
+                while self.read(client, 1) {
+                    idle = false;
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    /// True if every filter is live and stands at the end; what was refused is asked for again.
+    fn has_arrived(&mut self) -> bool {
+        for client in 0..self.clients.len() {
+            self.resume_all(client);
+        }
+        let Some(epoch) = self.servers[self.primary].epoch() else { return false };
+        let top = self.truth.top(epoch);
+        let answered = self.clients.iter().filter_map(|client| client.link.as_ref());
+        let mut followed = self.clients.iter().flat_map(|client| client.followed.values());
+        answered.into_iter().all(|link| link.asked.is_empty())
+            && followed.all(|followed| followed.state == State::Live && followed.cursor == top)
+    }
+}

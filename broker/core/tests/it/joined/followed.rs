@@ -1,0 +1,182 @@
+//! One filter as a client holds it: its cursor moves by the protocol's rules, and each move is checked against all
+//! that was ever numbered.
+
+use std::collections::BTreeSet;
+
+use fanfare_protocol::{Filter, Gap, Message, OnSlow, Position, Topic};
+
+use super::truth::{Fact, Truth, Who};
+
+/// A filter that a client follows over all its sessions, on any node.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) filter: Filter,
+    pub(super) echo: bool,
+    pub(super) on_slow: Option<OnSlow>,
+    /// Where the client said that it stood at first.
+    after: Option<Position>,
+    /// The newest so many of each topic are still to be asked for.
+    last: u32,
+    pub(super) state: State,
+    pub(super) cursor: Option<Position>,
+    /// All that matches up to here was got, was told missing, or was before the start.
+    settled: Option<Position>,
+    got: BTreeSet<Position>,
+    /// The holes told: topic, after, up to.
+    holes: Vec<(Topic, u64, Position)>,
+    /// The messages of `last` moved the cursor below what is settled.
+    is_back: bool,
+    pub(super) null_gaps: usize,
+    sessions: Vec<Who>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not followed in the present session, or not answered yet.
+    Away,
+    Replaying,
+    Live,
+}
+
+impl Followed {
+    pub(super) fn new(filter: Filter, after: Option<Position>, last: u32, echo: bool) -> Followed {
+        Followed {
+            filter,
+            echo,
+            on_slow: None,
+            after,
+            last,
+            state: State::Away,
+            cursor: None,
+            settled: None,
+            got: BTreeSet::new(),
+            holes: Vec::new(),
+            is_back: false,
+            null_gaps: 0,
+            sessions: Vec::new(),
+        }
+    }
+
+    /// What a subscribe says: `after` and `last`.
+    pub(super) fn ask(&self) -> (Option<Position>, u32) {
+        (self.cursor.or(self.after), self.last)
+    }
+
+    /// The `ok` of a subscribe.
+    pub(super) fn begins(&mut self, truth: &Truth, session: Who, cursor: Position) {
+        assert_eq!(self.state, State::Away, "one subscribe is answered once");
+        self.sessions.push(session);
+        // What was told and lies above the cursor is told again, or is there after all.
+        self.holes.clear();
+        let (after, last) = self.ask();
+        match after {
+            Some(after) => assert_eq!(cursor, after, "{} begins where it was asked to", self.filter),
+            None => assert!(truth.was(cursor), "{} begins at {cursor}, which never was", self.filter),
+        }
+        // All above the cursor is owed, also what the messages of `last` went back behind.
+        (self.cursor, self.settled, self.is_back) = (Some(cursor), Some(cursor), false);
+        self.state = if after.is_none() && last == 0 { State::Live } else { State::Replaying };
+    }
+
+    pub(super) fn replayed(&mut self, truth: &Truth, session: Who, message: &Message, now_ms: u64) {
+        assert_eq!(self.state, State::Replaying, "{} is replayed only until it is live", self.filter);
+        let own = truth.fact(message.position).is_some_and(|fact| fact.origin == Some(session));
+        assert!(self.echo || !own, "a session that is deaf to itself gets none of its own");
+        self.message(truth, message, now_ms);
+    }
+
+    pub(super) fn message(&mut self, truth: &Truth, message: &Message, now_ms: u64) {
+        let Message { topic, position, .. } = message;
+        let fact = truth.fact(*position).expect("what is delivered was numbered");
+        assert!(self.filter.matches(topic.as_str()), "{topic} is foreign to {}", self.filter);
+        assert!(self.got.insert(*position), "{} gets {position} twice", self.filter);
+        let cursor = self.cursor.expect("it has begun");
+        if self.last > 0 {
+            self.is_back = cursor.seq >= position.seq;
+        } else {
+            assert!(cursor.seq < position.seq, "{}: {position} is not above {cursor}", self.filter);
+        }
+        assert!(!self.is_told(fact), "{}: {position} was told missing, and comes", self.filter);
+        self.last = 0;
+        self.cursor = Some(*position);
+        self.settle(truth, now_ms);
+    }
+
+    pub(super) fn gap(&mut self, truth: &Truth, gap: &Gap, now_ms: u64) {
+        let Gap { topic, from, to, .. } = gap;
+        assert!(truth.was(*to), "{}: {gap:?} ends where nobody ever was", self.filter);
+        let Some(topic) = topic else { return self.jump(truth, *from, *to, now_ms) };
+        assert!(self.filter.matches(topic.as_str()), "{topic} is foreign to {}", self.filter);
+        assert!(from.seq < to.seq, "{gap:?} stands for something");
+        self.holes.push((topic.clone(), from.seq, *to));
+    }
+
+    pub(super) fn live(&mut self, truth: &Truth, cursor: Position, now_ms: u64) {
+        assert_eq!(self.state, State::Replaying, "{} goes live once", self.filter);
+        self.state = State::Live;
+        self.last = 0;
+        self.move_up(truth, cursor, now_ms);
+    }
+
+    /// The cursor of a ping, of `live` or of a page of history.
+    pub(super) fn move_up(&mut self, truth: &Truth, cursor: Position, now_ms: u64) {
+        assert!(truth.was(cursor), "{}: nobody ever was at the cursor {cursor}", self.filter);
+        let before = self.cursor.expect("it has begun");
+        assert!(before.seq <= cursor.seq, "{}: the cursor goes back, {before} to {cursor}", self.filter);
+        self.cursor = Some(cursor);
+        self.settle(truth, now_ms);
+    }
+
+    /// A gap of the whole filter: what may be missing is told, what lies before it is not.
+    fn jump(&mut self, truth: &Truth, from: Position, to: Position, now_ms: u64) {
+        self.null_gaps += 1;
+        let settled = self.settled.expect("it has begun");
+        if from.seq < to.seq && settled.seq < from.seq && truth.leads_to(from, to.epoch) {
+            self.cursor = Some(from);
+            self.settle(truth, now_ms);
+        }
+        if from.epoch != to.epoch {
+            self.got.clear();
+        }
+        self.holes.retain(|(_, _, end)| from.epoch == to.epoch || end.seq <= to.seq);
+        (self.cursor, self.settled, self.is_back) = (Some(to), Some(to), false);
+    }
+
+    /// All that matches up to the cursor was got, or told missing; and the cursor continues what was before.
+    fn settle(&mut self, truth: &Truth, now_ms: u64) {
+        let (Some(settled), Some(cursor)) = (self.settled, self.cursor) else { return };
+        if self.is_back && cursor.seq <= settled.seq {
+            assert!(truth.leads_to(cursor, settled.epoch), "{}: {cursor} is of another past", self.filter);
+            return;
+        }
+        self.is_back = false;
+        assert!(
+            truth.leads_to(settled, cursor.epoch),
+            "{}: silently from {settled} to {cursor}, which does not continue it",
+            self.filter
+        );
+        for fact in truth.between(settled.seq, cursor) {
+            let owed = self.filter.matches(fact.topic.as_str()) && !self.got.contains(&fact.position);
+            if owed && !self.is_told(fact) && !self.may_lack(truth, fact, cursor, now_ms) {
+                panic!("{} lacks {fact:?} silently on its way from {settled} to {cursor}", self.filter);
+            }
+        }
+        self.settled = Some(cursor);
+    }
+
+    fn is_told(&self, fact: &Fact) -> bool {
+        let seq = fact.position.seq;
+        self.holes.iter().any(|(topic, from, to)| *topic == fact.topic && *from < seq && seq <= to.seq)
+    }
+
+    fn may_lack(&self, truth: &Truth, fact: &Fact, cursor: Position, now_ms: u64) -> bool {
+        let replaced = || {
+            let top = truth.top(cursor.epoch).unwrap_or(cursor);
+            truth.between(fact.position.seq, top).any(|later| later.topic == fact.topic)
+        };
+        let conflated = self.on_slow == Some(OnSlow::Latest) && self.state == State::Live && replaced();
+        let expired = fact.expires_ms.is_some_and(|at| at <= now_ms);
+        let own = !self.echo && fact.origin.is_some_and(|origin| self.sessions.contains(&origin));
+        conflated || expired || own
+    }
+}

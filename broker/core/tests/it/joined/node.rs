@@ -1,0 +1,111 @@
+//! One node: the broker and its workers as a daemon drives them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fanfare_core::{Broker, Now, Told, Wake, Worker};
+use fanfare_protocol::{Encoding, Position};
+
+use super::client::Link;
+use super::daemon::Daemon;
+use super::settings::Settings;
+use crate::it::pipe::Pipe;
+
+pub(super) const WORKERS: usize = 2;
+
+pub(super) struct Node {
+    /// Another one with each start.
+    pub(super) name: u64,
+    pub(super) broker: Arc<Broker>,
+    pub(super) workers: Vec<Worker>,
+    /// Whether each worker's event loop was told that something waits, and the daemon's that something is asked.
+    woken: Vec<Arc<AtomicBool>>,
+    pub(super) daemon: Daemon,
+    /// The newest position that it acknowledged.
+    pub(super) acknowledged: Option<Position>,
+    /// Its clock is ahead of the servers' by so much.
+    ahead_ms: u64,
+}
+
+impl Node {
+    pub(super) fn start(name: u64, settings: &Settings) -> Node {
+        let woken: Vec<Arc<AtomicBool>> = (0..=WORKERS).map(|_| Arc::default()).collect();
+        let wake = |index: usize| -> Wake {
+            let woken: Arc<AtomicBool> = woken[index].clone();
+            Box::new(move || woken.store(true, Ordering::Relaxed))
+        };
+        let wakes = (0..WORKERS).map(wake).collect();
+        let Settings { rules, limits, .. } = settings;
+        let broker = Broker::joined(name, rules.clone(), limits.clone(), wakes, wake(WORKERS));
+        let broker = Arc::new(broker);
+        let workers = (0..WORKERS).map(|index| Worker::new(index, broker.clone())).collect();
+        let daemon = Daemon::default();
+        Node { name, broker, workers, woken, daemon, acknowledged: None, ahead_ms: name * 1_000_000 }
+    }
+
+    /// What its clock says.
+    pub(super) fn now(&self, now_ms: u64) -> Now {
+        Now { us: (now_ms + self.ahead_ms) * 1_000, unix_ms: 1_700_000_000_000 + now_ms }
+    }
+
+    pub(super) fn open(
+        &mut self,
+        index: usize,
+        now_ms: u64,
+        worker: usize,
+        encoding: Encoding,
+        bytes: usize,
+    ) -> Link {
+        let now = self.now(now_ms);
+        let key = self.workers[worker].open(now, encoding);
+        let id = self.workers[worker].session(key).expect("it was opened above").id();
+        Link::new(index, worker, key, (self.name, id), Pipe::new(encoding, bytes))
+    }
+
+    /// Hands the core what its daemon has for it.
+    pub(super) fn tell(&mut self, now_ms: u64, told: Told) {
+        self.daemon.note(&told);
+        let now = self.now(now_ms);
+        self.broker.told(now, told);
+    }
+
+    /// Takes what the core asks for, if the daemon was told that there is something.
+    pub(super) fn take_asks(&mut self) -> bool {
+        if !self.woken[WORKERS].swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        let asks = self.broker.take_asks();
+        let some = !asks.is_empty();
+        if let Some(connection) = &mut self.daemon.connection {
+            connection.take(asks);
+        }
+        some
+    }
+
+    /// The connection is gone, and with it what was on its way.
+    pub(super) fn cut(&mut self, now_ms: u64, reason: &str) {
+        if self.daemon.connection.take().is_some() {
+            self.tell(now_ms, Told::Down(reason.to_owned()));
+        }
+    }
+
+    pub(super) fn tick(&mut self, now_ms: u64) {
+        let now = self.now(now_ms);
+        if self.broker.next_timeout().is_some_and(|at| at <= now.ms()) {
+            self.broker.tick(now);
+        }
+        self.workers.iter_mut().for_each(|worker| worker.tick(now));
+    }
+
+    /// Moves a part of what waits, if the worker's event loop would do so; true if more may wait.
+    pub(super) fn deliver(&mut self, now_ms: u64, worker: usize) -> bool {
+        let woken = &self.woken[worker];
+        if !woken.swap(false, Ordering::Relaxed) && !self.workers[worker].has_work() {
+            return false;
+        }
+        let now = self.now(now_ms);
+        let moved = self.workers[worker].deliver(now);
+        self.woken[worker].fetch_or(moved, Ordering::Relaxed);
+        self.woken[worker].load(Ordering::Relaxed)
+    }
+}
