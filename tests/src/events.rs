@@ -42,11 +42,16 @@ pub enum Block {
 
 impl Events {
     /// A stream over HTTP/1.1, which the broker must open.
-    pub async fn open(broker: &Broker, wire: Wire, ask: &Ask) -> Events {
-        let mut wire = wire;
+    pub async fn open(broker: &Broker, mut wire: Wire, ask: &Ask) -> Events {
         wire.write(&ask.bytes(&broker.address.to_string())).await.expect("the broker reads");
+        Events::answered(broker, wire).await
+    }
+
+    /// A stream over HTTP/1.1 that was asked for and is to be answered next.
+    pub async fn answered(broker: &Broker, mut wire: Wire) -> Events {
         let head = read_answer_head(&mut wire).await.expect("the broker answers");
-        assert_eq!(head.header("transfer-encoding"), Some("chunked"), "{head:?}");
+        let framing = ["connection", "transfer-encoding", "content-length"].map(|name| head.header(name));
+        assert_eq!(framing, [Some("close"), None, None], "{head:?}");
         Events::over(Body::Http1(wire), head, broker)
     }
 
@@ -131,6 +136,12 @@ impl Events {
         }
     }
 
+    /// The connection of a stream over HTTP/1.1, to say more on it.
+    pub fn wire(&mut self) -> &mut Wire {
+        let (Body::Http1(wire) | Body::Http2(wire)) = &mut self.body;
+        wire
+    }
+
     /// Checks that the stream has ended.
     pub async fn expect_end(&mut self) {
         assert_eq!(self.next_block().await, None);
@@ -141,13 +152,7 @@ impl Body {
     /// What comes next of the body; none at its end.
     async fn more(&mut self) -> Option<Vec<u8>> {
         match self {
-            Body::Http1(wire) => {
-                let line = String::from_utf8(wire.take_through(b"\r\n").await?).expect("a size is ASCII");
-                let size = usize::from_str_radix(line.trim_end(), 16).expect("a size is hexadecimal");
-                let mut chunk = wire.take(size + 2).await?;
-                chunk.truncate(size);
-                (size > 0).then_some(chunk)
-            }
+            Body::Http1(wire) => wire.take_some().await,
             Body::Http2(wire) => http2::read_data(wire).await,
         }
     }

@@ -63,6 +63,14 @@ impl Wire {
         }
     }
 
+    /// What has come and is not taken yet, or else what comes next; none once the connection has ended.
+    pub async fn take_some(&mut self) -> Option<Vec<u8>> {
+        if self.received.is_empty() && !self.receive().await {
+            return None;
+        }
+        Some(std::mem::take(&mut self.received))
+    }
+
     /// All up to the end of the connection.
     pub async fn take_rest(&mut self) -> Vec<u8> {
         while self.receive().await {}

@@ -29,5 +29,6 @@ mod it {
     mod sse;
     mod sse_ends;
     mod sse_resume;
+    mod sse_sockets;
     mod stop;
 }

@@ -26,6 +26,7 @@ pub use streams::Stream;
 use self::awaiting::Awaiting;
 use crate::broker::{Broker, Outcome};
 use crate::clock::Now;
+use crate::edge::Edge;
 use crate::encoded::pong_frame;
 use crate::entry::{Entry, SessionId};
 use crate::filters::Filters;
@@ -207,6 +208,11 @@ impl Worker {
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How many of them are streams of events.
+    pub fn streams(&self) -> usize {
+        self.sessions.values().filter(|session| session.outbox().edge() == Edge::Events).count()
     }
 
     /// All sessions as operators see them.

@@ -1,42 +1,33 @@
 //! The HTTP edge: every request passes the origin rule, then goes to the hot paths by hand or to the router.
 
+mod connection;
 mod cors;
 mod history;
+mod lasting;
 mod operate;
 mod page;
 mod publish;
 mod router;
 mod topics;
 
-use std::cell::Cell;
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_protocol::ErrorCode;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
-use crate::node::ConnectionPlace;
 use crate::sse::{self, EventStream};
 use crate::websocket;
 use crate::worker::Local;
+pub(crate) use connection::{Peer, serve};
 pub(crate) use history::shorten;
 pub(crate) use router::router;
 pub(crate) use topics::Topics;
 
-/// The most that waits in one stream of a connection of HTTP/2 that does not take it.
-const STREAM_BYTES: usize = 64 * 1024;
 /// What stands before a topic in a path.
 const TOPICS: &str = "/v1/topics/";
 
@@ -45,73 +36,6 @@ pub(crate) type Answer = Response<Either<Full<Bytes>, axum::body::Body>>;
 
 /// What goes out: a stream of events, or an answer.
 pub(crate) type Reply = Response<Either<EventStream, Either<Full<Bytes>, axum::body::Body>>>;
-
-/// Who is connected.
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-    /// How many it has made.
-    pub(crate) requests: Cell<u64>,
-    /// Told when the connection is to end though its client does not read.
-    pub(crate) cut: Notify,
-    _place: ConnectionPlace,
-}
-
-/// Serves one connection: HTTP/1.1, HTTP/2 with prior knowledge, or a WebSocket after the upgrade.
-pub(crate) async fn serve(
-    local: Rc<Local>,
-    stream: std::net::TcpStream,
-    address: SocketAddr,
-    place: ConnectionPlace,
-) {
-    let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let limits = &local.node.settings.limits;
-    let (handshake, idle) =
-        (Duration::from_millis(limits.handshake_ms), Duration::from_millis(limits.idle_ms));
-    let head_bytes = limits.handshake_bytes;
-    let mut first = [0; 3];
-    let Ok(Ok(1..)) = tokio::time::timeout(handshake, stream.peek(&mut first)).await else { return };
-    let peer = Rc::new(Peer { address, requests: Cell::new(0), cut: Notify::new(), _place: place });
-    let service = service_fn({
-        let peer = peer.clone();
-        move |request| {
-            peer.requests.set(peer.requests.get() + 1);
-            let (local, peer) = (local.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(answer(local, peer, request).await) }
-        }
-    });
-    let io = TokioIo::new(stream);
-    let is_http2 = first == *b"PRI";
-    let connection = async move {
-        if is_http2 {
-            let mut http2 = hyper::server::conn::http2::Builder::new(LocalExecutor);
-            http2
-                .timer(TokioTimer::new())
-                .max_header_list_size(head_bytes as u32)
-                .max_send_buf_size(STREAM_BYTES)
-                .max_concurrent_streams(100);
-            http2.keep_alive_interval(idle).serve_connection(io, service).await
-        } else {
-            let mut http1 = hyper::server::conn::http1::Builder::new();
-            // It also bounds the time between two requests; the first has its own limit below.
-            http1.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(head_bytes);
-            // Answers are small: one copy costs less than a vectored write.
-            http1.writev(false);
-            http1.serve_connection(io, service).with_upgrades().await
-        }
-    };
-    let mut connection = pin!(connection);
-    let result = match tokio::time::timeout(handshake, connection.as_mut()).await {
-        Ok(result) => result,
-        Err(_) if peer.requests.get() > 0 => tokio::select! {
-            result = connection => result,
-            () = peer.cut.notified() => return tracing::debug!(%address, "a stream was not read to its end"),
-        },
-        Err(_) => return tracing::debug!(%address, "no request came in time"),
-    };
-    if let Err(error) = result {
-        tracing::debug!(%address, %error, "a connection ended badly");
-    }
-}
 
 async fn answer(local: Rc<Local>, peer: Rc<Peer>, request: Request<Incoming>) -> Reply {
     let _place = local.node.place_request();
@@ -231,18 +155,4 @@ pub(crate) fn bytes(status: StatusCode, media_type: &'static str, body: Bytes) -
 /// A body of these bytes.
 pub(crate) fn full(body: Bytes) -> Either<Full<Bytes>, axum::body::Body> {
     Either::Left(Full::new(body))
-}
-
-/// Runs hyper's tasks on the worker's own thread.
-#[derive(Clone)]
-struct LocalExecutor;
-
-impl<F> hyper::rt::Executor<F> for LocalExecutor
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
 }

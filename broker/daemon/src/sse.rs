@@ -1,10 +1,14 @@
-//! The edge of server-sent events: a session whose outbox is the body of an answer, pulled as its client reads.
+//! The edge of server-sent events: a session whose client says nothing after its request.
+//!
+//! Over HTTP/1.1 the answer lasts as long as its connection, and the worker's passes write to the socket. Over HTTP/2
+//! the outbox is the body of the answer, pulled as the client reads.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fanfare_core::{SessionKey, Stream, goodbye_event};
@@ -13,6 +17,9 @@ use http_body_util::Either;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 
 use crate::http::{self, Answer, Peer, Reply, Topics, shorten};
 use crate::node::SessionPlace;
@@ -22,7 +29,7 @@ const MEDIA_TYPE: &str = "text/event-stream";
 /// The most that is handed over at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// The body of a stream: ends its session when it is dropped.
+/// An open stream, over HTTP/2 the body of its answer: ends its session when it is dropped.
 pub(crate) struct EventStream {
     local: Rc<Local>,
     key: SessionKey,
@@ -61,9 +68,9 @@ pub(crate) fn open(local: &Rc<Local>, peer: &Rc<Peer>, request: &Request<Incomin
         return refused(http::problem(ErrorCode::Limit, &detail, None));
     };
     let key = local.worker.borrow_mut().open_stream(local.node.clock.now(), stream);
-    // Other streams may share a connection of HTTP/2: it is not cut for one of them.
-    let alone = (request.version() != Version::HTTP_2).then(|| peer.clone());
-    local.streams.borrow_mut().insert(key, alone);
+    if request.version() == Version::HTTP_2 {
+        local.streams.borrow_mut().insert(key);
+    }
     let stream = EventStream { local: local.clone(), key, _places: (peer.clone(), place) };
     let mut answer = Response::new(Either::Left(stream));
     let headers = answer.headers_mut();
@@ -72,6 +79,32 @@ pub(crate) fn open(local: &Rc<Local>, peer: &Rc<Peer>, request: &Request<Incomin
     // Asks nginx to pass each event on at once.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     answer
+}
+
+/// Serves a stream over a socket of its own, to which its head is written, until its client is gone.
+pub(crate) async fn run(stream: EventStream, socket: TcpStream) {
+    let EventStream { local, key, .. } = &stream;
+    let (mut read_half, write_half) = socket.into_split();
+    local.sockets.borrow_mut().insert(*key, write_half);
+    local.settle(*key);
+    // What follows its request is not answered, and read only to see the end of the connection.
+    let mut surplus_bytes = 0;
+    while let Some(bytes) = poll_fn(|context| skip(local, &mut read_half, context)).await {
+        surplus_bytes += bytes;
+        if surplus_bytes > local.node.settings.limits.handshake_bytes {
+            let surplus_max = local.node.settings.limits.handshake_bytes;
+            return tracing::debug!(surplus_max, "the client of a stream says too much: it is cut off");
+        }
+    }
+}
+
+/// Reads and forgets what has come, how many bytes; `None` once the connection is over.
+fn skip(local: &Local, read_half: &mut OwnedReadHalf, context: &mut Context<'_>) -> Poll<Option<usize>> {
+    let buffer = &mut *local.read_buffer.borrow_mut();
+    let mut filled = ReadBuf::new(buffer);
+    let result = ready!(Pin::new(read_half).poll_read(context, &mut filled));
+    let bytes = filled.filled().len();
+    Poll::Ready((result.is_ok() && bytes > 0).then_some(bytes))
 }
 
 /// A browser does not come back after a refusal: it is told goodbye in a stream that ends at once.
@@ -158,6 +191,7 @@ impl Body for EventStream {
 impl Drop for EventStream {
     fn drop(&mut self) {
         self.local.worker.borrow_mut().remove(self.key);
+        self.local.sockets.borrow_mut().remove(self.key);
         self.local.streams.borrow_mut().remove(self.key);
         self.local.closed.notify_waiters();
     }

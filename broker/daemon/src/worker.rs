@@ -35,6 +35,8 @@ const BUSY: usize = 32;
 const WRITES_PER_LOOK: usize = 16;
 /// The size of the read buffer that a worker's sessions share.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// The most that one write to a stream of events takes.
+const WRITE_BYTES: usize = 64 * 1024;
 /// The longest that the worker sleeps between two looks at what is due.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -46,6 +48,8 @@ pub(crate) struct Local {
     pub(crate) streams: RefCell<Streams>,
     /// Lent to the session that is being read.
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    /// Lent to the stream that is being written to.
+    write_buffer: RefCell<Vec<u8>>,
     pub(crate) router: axum::Router,
     /// Told when something waits to be moved or written.
     work: Arc<Notify>,
@@ -63,9 +67,12 @@ pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mp
     let sockets = RefCell::new(Sockets::default());
     let streams = RefCell::new(Streams::default());
     let read_buffer = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+    let write_buffer = RefCell::new(Vec::with_capacity(WRITE_BYTES));
     let router = http::router(node.clone());
     let (resumed, closed) = (Notify::new(), Notify::new());
-    let local = Rc::new(Local { node, worker, sockets, streams, read_buffer, router, work, resumed, closed });
+    let local =
+        Local { node, worker, sockets, streams, read_buffer, write_buffer, router, work, resumed, closed };
+    let local = Rc::new(local);
     LocalSet::new().block_on(&runtime, async move {
         let deliver = tokio::task::spawn_local(local.clone().deliver());
         let keep_time = tokio::task::spawn_local(local.clone().keep_time());
@@ -181,7 +188,7 @@ impl Local {
     fn fill(&self) -> Fill {
         let worker = self.worker.borrow();
         let (outbox_bytes, outbox_items) = worker.outbox_fill();
-        let (sessions, streams) = (worker.sessions(), self.streams.borrow().len());
+        let (sessions, streams) = (worker.sessions(), worker.streams());
         Fill { sessions, streams, outbox_bytes, outbox_items }
     }
 

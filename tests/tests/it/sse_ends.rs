@@ -70,6 +70,31 @@ async fn a_stream_that_is_never_read_again_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_stream_over_http_2_that_is_never_read_is_given_up() {
+    let broker = Broker::with(NARROW).await;
+    let mut stuck = Events::open_http2(&broker, "/v1/sse?topic=a&topic=b").await;
+    stuck.expect(json!(["live", null, "@0"])).await;
+    while broker.metric(SLOW_CLOSES).await == 0.0 {
+        publish_much(&broker).await;
+    }
+    broker.until_metric("fanfare_sessions", |count| count == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_stream_over_http_2_ends_behind_its_goodbye() {
+    let broker = Broker::start().await;
+    let mut events = Events::open_http2(&broker, "/v1/sse?topic=a").await;
+    events.expect(json!(["live", null, "@0"])).await;
+    broker.publish("a", json!(1)).await;
+    events.expect(json!(["message", "a", "@1", 1])).await;
+    broker.signal("TERM");
+    let (goodbye, _) = events.next().await;
+    assert_eq!((&goodbye[0], &goodbye[1]), (&json!("goodbye"), &json!(1012)), "{goodbye}");
+    events.expect_end().await;
+    assert_eq!(broker.ended().code, Some(0));
+}
+
+#[tokio::test]
 async fn a_slow_stream_is_spared_by_its_policy_and_told_what_it_lacks() {
     for policy in ["drop", "latest"] {
         let broker = Broker::with(NARROW).await;

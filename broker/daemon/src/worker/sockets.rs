@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
 use std::rc::Rc;
 
-use fanfare_core::SessionKey;
+use fanfare_core::{Edge, SessionKey};
 use fanfare_protocol::CloseCode;
 use slotmap::SecondaryMap;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::Local;
+use super::{Local, WRITE_BYTES};
 
 /// The most pieces of one vectored write.
 const SLICES_MAX: usize = 256;
@@ -152,7 +152,13 @@ impl Local {
                 if outbox.is_empty() {
                     return Written::All;
                 }
-                if let Some(bytes) = outbox.only() {
+                if outbox.edge() == Edge::Events {
+                    // An event is in pieces, and not quite as its publisher wrote it.
+                    let buffer = &mut *self.write_buffer.borrow_mut();
+                    buffer.clear();
+                    outbox.copy(WRITE_BYTES, buffer);
+                    socket.stream.try_write(buffer)
+                } else if let Some(bytes) = outbox.only() {
                     // A plain write costs the kernel less than a vector of one.
                     socket.stream.try_write(bytes)
                 } else {

@@ -1,7 +1,6 @@
-//! The streams of events of a worker: waking those for which something waits, and ending those that take too long.
+//! The streams of events over HTTP/2 of a worker: waking those for which something waits, and ending those that take too long.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::task::Waker;
 
 use fanfare_core::SessionKey;
@@ -9,14 +8,13 @@ use slotmap::SparseSecondaryMap;
 
 use super::Local;
 use super::sockets::CLOSE_MS;
-use crate::http::Peer;
 
-/// The streams of all sessions of a worker that are one.
+/// The streams of all sessions of a worker that are the body of an answer.
 #[derive(Default)]
 pub(crate) struct Streams {
     by_session: SparseSecondaryMap<SessionKey, Stream>,
     /// Closing streams by when they are ended; in order, since all have equally long.
-    closing: VecDeque<(u64, SessionKey, Option<Alone>)>,
+    closing: VecDeque<(u64, SessionKey)>,
     /// True if one was woken since the last look.
     has_woken: bool,
 }
@@ -25,20 +23,11 @@ struct Stream {
     /// Who pulls it, while there is nothing to be pulled.
     waker: Option<Waker>,
     is_closing: bool,
-    alone: Option<Alone>,
-}
-
-/// A connection that a stream has for itself, and which of its requests opened it.
-#[derive(Clone)]
-struct Alone {
-    peer: Rc<Peer>,
-    request: u64,
 }
 
 impl Streams {
-    pub(crate) fn insert(&mut self, key: SessionKey, alone: Option<Rc<Peer>>) {
-        let alone = alone.map(|peer| Alone { request: peer.requests.get(), peer });
-        self.by_session.insert(key, Stream { waker: None, is_closing: false, alone });
+    pub(crate) fn insert(&mut self, key: SessionKey) {
+        self.by_session.insert(key, Stream { waker: None, is_closing: false });
     }
 
     pub(crate) fn remove(&mut self, key: SessionKey) {
@@ -59,13 +48,8 @@ impl Streams {
         let Some(stream) = self.by_session.get_mut(key) else { return };
         if !stream.is_closing {
             stream.is_closing = true;
-            self.closing.push_back((due_ms, key, stream.alone.clone()));
+            self.closing.push_back((due_ms, key));
         }
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.by_session.len()
     }
 
     /// True if one was woken since the last call: it pulls once the worker's pass gives way.
@@ -92,16 +76,10 @@ impl Local {
     /// Ends the streams whose clients did not read them to their end.
     pub(super) fn end_overdue_streams(&self, now_ms: u64) {
         let mut streams = self.streams.borrow_mut();
-        while let Some((_, key, alone)) = streams.closing.pop_front_if(|(due, ..)| *due <= now_ms) {
+        while let Some((_, key)) = streams.closing.pop_front_if(|(due, _)| *due <= now_ms) {
             if streams.by_session.remove(key).is_some() {
                 self.worker.borrow_mut().remove(key);
                 self.closed.notify_waiters();
-            }
-            // The end may have been handed over and not be read; who asks anew on the connection has read it.
-            if let Some(Alone { peer, request }) = alone
-                && peer.requests.get() == request
-            {
-                peer.cut.notify_one();
             }
         }
     }
