@@ -78,8 +78,10 @@ impl Runner {
     fn rival(&self, scenario: &Scenario, round: usize) -> Result<Option<Value>> {
         match (&scenario.rival, &self.broker) {
             (Rival::Floor, _) => self.once(&self.floor, scenario, scenario.load, round).map(Some),
-            (Rival::Json(load), Some(broker)) => self.once(broker, scenario, load, round).map(Some),
-            (Rival::Json(_), None) | (Rival::Alone, _) => Ok(None),
+            (Rival::Json(load) | Rival::WebSocket(load), Some(broker)) => {
+                self.once(broker, scenario, load, round).map(Some)
+            }
+            (Rival::Json(_) | Rival::WebSocket(_), None) | (Rival::Alone, _) => Ok(None),
         }
     }
 

@@ -11,6 +11,7 @@ mod plan;
 pub(crate) mod publisher;
 mod subscriber;
 
+pub use client::Edge;
 pub use engine::Engine;
 pub(crate) use outcome::percentile_us;
 pub use outcome::{FanOut, Idle, Tally};

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use fanfare_protocol::Encoding;
 
 use crate::floor;
-use crate::load::{Engine, FanOut, Plan};
+use crate::load::{Edge, Engine, FanOut, Plan};
 use crate::wire;
 
 fn plan(server: SocketAddr) -> Plan {
     Plan {
         server,
         server_pid: None,
-        encoding: Encoding::Json,
+        edge: Edge::WebSocket(Encoding::Json),
         subscribers: 10,
         topics: 1,
         publishers: 2,

@@ -1,5 +1,5 @@
-//! WebSocket frames as the floor and the generator read and write them: headers only, nothing checked that a
-//! figure does not need.
+//! WebSocket frames, and events, as the floor and the generator read and write them: headers only, nothing checked
+//! that a figure does not need.
 
 use std::fmt::Display;
 
@@ -13,6 +13,10 @@ const MASK: [u8; 4] = [0x5a, 0x11, 0xc3, 0x78];
 /// What stands before a moment in stamped data, which is written in so many digits.
 const STAMP: &[u8] = br#"{"at":""#;
 const STAMP_DIGITS: usize = 20;
+/// What stands before the frame in an event.
+const DATA: &[u8] = b"data: ";
+/// The payload of lines that carry no frame.
+const NO_DATA: &[u8] = br#"["ping"]"#;
 
 /// One whole WebSocket frame at the front of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,16 @@ impl<'a> Frame<'a> {
         }
         let end = start.checked_add(length)?;
         Some(Frame { opcode: first & 0x0f, payload: bytes.get(start..end)?, mask, bytes: end })
+    }
+
+    /// The frame in the first server-sent event of `bytes`, or `None` while it is not whole. Lines without data, as those
+    /// of a heartbeat, are taken for a ping.
+    #[inline]
+    pub fn first_event(bytes: &'a [u8]) -> Option<Frame<'a>> {
+        let end = bytes.windows(2).position(|end| end == b"\n\n")?;
+        let data = bytes[..end].windows(DATA.len()).position(|found| found == DATA);
+        let payload = data.map_or(NO_DATA, |data| &bytes[data + DATA.len()..end]);
+        Some(Frame { opcode: TEXT & 0x0f, payload, mask: None, bytes: end + 2 })
     }
 
     /// What is carried, in the clear.
@@ -129,6 +143,11 @@ pub fn upgrade_request(host: &str, encoding: Encoding) -> String {
          Sec-WebSocket-Protocol: {}\r\n\r\n",
         encoding.subprotocol()
     )
+}
+
+/// The request of a stream of events that follows `filter`.
+pub fn stream_request(host: &str, filter: &str) -> String {
+    format!("GET /v1/sse?topic={filter} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n")
 }
 
 /// The request that publishes `data`, a JSON text, to a topic.
@@ -221,6 +240,16 @@ mod tests {
             let frame = Frame::first(&bytes).unwrap();
             assert_eq!((frame.opcode, frame.payload, frame.bytes), (1, &*payload, bytes.len() - 1));
         }
+    }
+
+    #[test]
+    fn events_are_read_whole() {
+        let bytes = b"retry: 1000\n\nid: 0.b:7\ndata: [\"live\",null,\"0.b:7\"]\n\nid: 0";
+        let retry = Frame::first_event(bytes).unwrap();
+        assert_eq!(Kind::of(retry.payload), Kind::Ping);
+        let live = Frame::first_event(&bytes[retry.bytes..]).unwrap();
+        assert_eq!(Kind::of(live.payload), Kind::Live);
+        assert!(Frame::first_event(&bytes[retry.bytes + live.bytes..]).is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
-use fanfare_benches::load::{Engine, Plan};
+use fanfare_benches::load::{Edge, Engine, Plan};
 use fanfare_benches::trials::{Broker, Isolation, ManyFilters, ManyTopics, OneSession, Slow, Strain};
 use fanfare_protocol::{Encoding, OnSlow};
 use serde_json::Value;
@@ -24,6 +24,9 @@ struct Args {
     /// The subscribers' encoding.
     #[arg(long, global = true, value_enum, default_value = "json")]
     encoding: Spelling,
+    /// How they are connected; trials know WebSockets alone.
+    #[arg(long, global = true, value_enum, default_value = "websocket")]
+    edge: EdgeName,
     /// For how long to publish, or each part of a trial.
     #[arg(long, global = true, default_value_t = 5.0)]
     seconds: f64,
@@ -38,6 +41,13 @@ struct Args {
 enum Spelling {
     Json,
     Msgpack,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EdgeName {
+    #[value(name = "websocket")]
+    WebSocket,
+    Sse,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -157,9 +167,10 @@ impl Args {
         let base = Plan {
             server: self.server,
             server_pid: self.pid,
-            encoding: match self.encoding {
-                Spelling::Json => Encoding::Json,
-                Spelling::Msgpack => Encoding::MessagePack,
+            edge: match (self.edge, self.encoding) {
+                (EdgeName::Sse, _) => Edge::Events,
+                (EdgeName::WebSocket, Spelling::Json) => Edge::WebSocket(Encoding::Json),
+                (EdgeName::WebSocket, Spelling::Msgpack) => Edge::WebSocket(Encoding::MessagePack),
             },
             subscribers: 0,
             topics: 1,

@@ -116,6 +116,7 @@ fn target(figure: &Figure, rival: &Rival) -> String {
     let rival = match rival {
         Rival::Floor => "the floor",
         Rival::Json(_) => "JSON",
+        Rival::WebSocket(_) => "a WebSocket",
         Rival::Alone => "alone",
     };
     match figure.bound {

@@ -22,6 +22,8 @@ pub enum Rival {
     Floor,
     /// The broker itself, under the same load in JSON: these arguments.
     Json(&'static str),
+    /// The broker itself, under the same load over WebSockets: these arguments.
+    WebSocket(&'static str),
     /// The broker itself in the same run, before the strain began.
     Alone,
 }

@@ -126,6 +126,33 @@ pub const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "paced-sse",
+        load: "paced --subscribers 1000 --rate 100 --edge sse",
+        config: "",
+        rival: Rival::WebSocket("paced --subscribers 1000 --rate 100"),
+        figures: &[figure(
+            "one message at a time, 1,000 event streams: CPU a delivery",
+            CPU_PER_DELIVERY,
+            Unit::Us,
+            Bound::RatioAtMost(1.15),
+        )],
+    },
+    Scenario {
+        name: "idle-sse",
+        load: "idle --connections 10000 --edge sse",
+        config: "",
+        rival: Rival::WebSocket("idle --connections 10000"),
+        figures: &[
+            figure(
+                "10,000 idle event streams: memory each",
+                BYTES_PER_CONNECTION,
+                Unit::Bytes,
+                Bound::AtMost(8192.0),
+            ),
+            figure("open an event stream: CPU", CPU_PER_CONNECTION, Unit::Us, Bound::Open),
+        ],
+    },
+    Scenario {
         name: "topics",
         load: "topics --topics 1000 --rate 2000",
         config: "",

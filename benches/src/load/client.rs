@@ -1,4 +1,4 @@
-//! One WebSocket client: its handshake, what it has to say, and the frames that it is sent.
+//! One client, of a WebSocket or of a stream of events: its request, what it has to say, the frames that it is sent.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -15,6 +15,15 @@ const SMALL_RECEIVE_BYTES: usize = 4096;
 /// The segments of such a client: the server's side allots its send buffer by them, and loopback's own are 64 KiB.
 const SMALL_SEGMENT_BYTES: u32 = 1448;
 
+/// How a client is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// By a WebSocket, both ways.
+    WebSocket(Encoding),
+    /// By server-sent events: it says nothing after its request.
+    Events,
+}
+
 /// How much the kernel holds for a client that does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Buffers {
@@ -27,7 +36,7 @@ pub(crate) enum Buffers {
 /// One client's connection.
 pub(crate) struct Client {
     pub(super) stream: TcpStream,
-    encoding: Encoding,
+    edge: Edge,
     stage: Stage,
     /// What is said once the upgrade is done, or could not be written yet.
     unsent: Vec<u8>,
@@ -39,7 +48,7 @@ pub(crate) struct Client {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Upgrading,
+    Asking,
     Open,
     Closed,
 }
@@ -68,13 +77,25 @@ impl Client {
             socket.set_recv_buffer_size(SMALL_RECEIVE_BYTES)?;
             socket.set_tcp_mss(SMALL_SEGMENT_BYTES)?;
         }
+        let request = wire::upgrade_request(&server.to_string(), encoding);
+        Client::ask(socket, server, Edge::WebSocket(encoding), &request, greeting)
+    }
+
+    /// Connects and asks for the stream of one topic.
+    pub(crate) fn stream(server: SocketAddr, topic: &str) -> Result<Client> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        let request = wire::stream_request(&server.to_string(), topic);
+        Client::ask(socket, server, Edge::Events, &request, Vec::new())
+    }
+
+    fn ask(socket: Socket, server: SocketAddr, edge: Edge, request: &str, unsent: Vec<u8>) -> Result<Client> {
         socket.connect(&server.into()).context("connecting a client")?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(socket.into());
-        stream.write_all(wire::upgrade_request(&server.to_string(), encoding).as_bytes())?;
-        let (stage, tail) = (Stage::Upgrading, Vec::new());
-        Ok(Client { stream, encoding, stage, unsent: greeting, tail, is_paused: false })
+        stream.write_all(request.as_bytes())?;
+        let (stage, tail) = (Stage::Asking, Vec::new());
+        Ok(Client { stream, edge, stage, unsent, tail, is_paused: false })
     }
 
     /// Says something now, or as soon as the socket takes it.
@@ -157,7 +178,7 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Taken::All),
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Taken::Full),
             Ok(_) | Err(_) => {
-                ensure!(self.stage == Stage::Open, "the server closed a connection before its upgrade");
+                ensure!(self.stage == Stage::Open, "the server closed a connection before its answer");
                 self.stage = Stage::Closed;
                 return Ok(Taken::End);
             }
@@ -172,18 +193,27 @@ impl Client {
     #[inline]
     fn take(&mut self, bytes: &[u8], meet: &mut impl FnMut(Frame<'_>) -> Result<()>) -> Result<usize> {
         let mut taken = 0;
-        if self.stage == Stage::Upgrading {
+        if self.stage == Stage::Asking {
             let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(0) };
-            let switched = bytes.starts_with(b"HTTP/1.1 101 ");
-            ensure!(switched, "the upgrade was refused: {}", String::from_utf8_lossy(bytes));
+            let granted: &[u8] = match self.edge {
+                Edge::WebSocket(_) => b"HTTP/1.1 101 ",
+                Edge::Events => b"HTTP/1.1 200 ",
+            };
+            ensure!(bytes.starts_with(granted), "it was refused: {}", String::from_utf8_lossy(bytes));
             self.stage = Stage::Open;
             self.write()?;
             taken = head + 4;
         }
-        while let Some(frame) = Frame::first(&bytes[taken..]) {
+        let first = match self.edge {
+            Edge::WebSocket(_) => Frame::first,
+            Edge::Events => Frame::first_event,
+        };
+        while let Some(frame) = first(&bytes[taken..]) {
             taken += frame.bytes;
-            if Kind::of(frame.payload) == Kind::Ping {
-                self.say(&wire::pong(self.encoding))?;
+            if let Edge::WebSocket(encoding) = self.edge
+                && Kind::of(frame.payload) == Kind::Ping
+            {
+                self.say(&wire::pong(encoding))?;
             }
             meet(frame)?;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::client::{Buffers, Client};
+use super::client::{Buffers, Client, Edge};
 use super::crowd::{Crowd, Met};
 use super::outcome::{FanOut, Idle, Tally, percentile_us};
 use super::plan::Plan;
@@ -138,10 +138,15 @@ impl Engine {
         let index = self.subscribers.len();
         let looks = index.is_multiple_of(LOOKING_EVERY);
         let topic = index % self.plan.topics;
-        let greeting = wire::subscribe(&Plan::topic(topic), self.plan.encoding);
-        let client = Client::connect(self.plan.server, self.plan.encoding, Buffers::Usual, greeting)?;
+        let (server, name) = (self.plan.server, Plan::topic(topic));
+        let client = match self.plan.edge {
+            Edge::WebSocket(encoding) => {
+                Client::connect(server, encoding, Buffers::Usual, wire::subscribe(&name, encoding))?
+            }
+            Edge::Events => Client::stream(server, &name)?,
+        };
         self.crowd.add_client(client)?;
-        self.subscribers.push(Subscriber::new(topic, looks));
+        self.subscribers.push(Subscriber::new(topic, looks, self.plan.edge));
         Ok(())
     }
 

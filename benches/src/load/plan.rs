@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fanfare_protocol::Encoding;
-
+use super::client::Edge;
 use crate::wire;
 
 /// Who subscribes, who publishes, what, how fast and for how long.
@@ -14,8 +13,8 @@ pub struct Plan {
     pub server: SocketAddr,
     /// The server's process, for its CPU and memory.
     pub server_pid: Option<u32>,
-    /// The subscribers' subprotocol.
-    pub encoding: Encoding,
+    /// How the subscribers are connected.
+    pub edge: Edge,
     /// How many connections subscribe to one topic each.
     pub subscribers: usize,
     /// Over how many topics they and the publishes are spread, in turn.

@@ -1,5 +1,6 @@
 //! One subscriber: the count of what it received.
 
+use super::client::Edge;
 use super::outcome::Tally;
 use crate::wire::{self, Frame, Kind};
 
@@ -9,12 +10,18 @@ pub(super) struct Subscriber {
     pub(super) received: u64,
     /// The newest seq, at the subscribers that look.
     newest: Option<u64>,
+    /// What tells that it is subscribed.
+    sign: Kind,
 }
 
 impl Subscriber {
     /// One that has received nothing; `looks` at every seq if told to.
-    pub(super) fn new(topic: usize, looks: bool) -> Subscriber {
-        Subscriber { topic, received: 0, newest: looks.then_some(0) }
+    pub(super) fn new(topic: usize, looks: bool, edge: Edge) -> Subscriber {
+        let sign = match edge {
+            Edge::WebSocket(_) => Kind::Ok,
+            Edge::Events => Kind::Live,
+        };
+        Subscriber { topic, received: 0, newest: looks.then_some(0), sign }
     }
 
     /// Counts one frame.
@@ -26,7 +33,7 @@ impl Subscriber {
             tally.messages += 1;
             self.look(frame.payload, tally);
         } else {
-            note(kind, frame, tally);
+            note(kind, self.sign, frame, tally);
         }
     }
 
@@ -40,12 +47,12 @@ impl Subscriber {
 }
 
 #[cold]
-fn note(kind: Kind, frame: &Frame<'_>, tally: &mut Tally) {
+fn note(kind: Kind, sign: Kind, frame: &Frame<'_>, tally: &mut Tally) {
     match kind {
+        kind if kind == sign => tally.subscribed += 1,
         Kind::Message | Kind::Welcome | Kind::Ping => {}
-        Kind::Ok => tally.subscribed += 1,
         Kind::Gap => tally.gaps += 1,
-        Kind::Replay | Kind::Live | Kind::Goodbye | Kind::Other => {
+        Kind::Ok | Kind::Replay | Kind::Live | Kind::Goodbye | Kind::Other => {
             tally.unexpected += 1;
             let text = || String::from_utf8_lossy(frame.payload).into_owned();
             tally.unexpected_first.get_or_insert_with(text);

@@ -13,7 +13,7 @@ use super::replayer::Replayer;
 use super::{Broker, PATIENCE, REST, join, outcome, priority};
 use crate::load::client::Buffers;
 use crate::load::crowd::{Crowd, Met};
-use crate::load::{Engine, Plan};
+use crate::load::{Edge, Engine, Plan};
 use crate::wire::{self, Kind};
 
 /// How long a strain goes on before and after the measured time, together.
@@ -76,7 +76,7 @@ impl Isolation {
         let plan = Plan {
             server: broker.address,
             server_pid: None,
-            encoding: Encoding::Json,
+            edge: Edge::WebSocket(Encoding::Json),
             subscribers: 1,
             topics: 1,
             publishers: 16,
