@@ -51,11 +51,19 @@ impl World {
             TopicRule { filter: Filter::parse(topic).unwrap(), history, on_slow: OnSlow::Disconnect }
         };
         let rules = TopicRules::new(TOPICS.iter().map(rule).collect());
-        let weights =
-            super::steps::STEPS.iter().map(|step| step.weight * chance.pick(&[0, 1, 1, 1, 3])).collect();
+        let weights = super::steps::STEPS
+            .iter()
+            .map(|step| {
+                step.weight * {
+                    // Without the frequent ones nothing happens at all.
+                    let often: &[usize] = if step.weight >= 20 { &[1, 1, 3] } else { &[0, 1, 1, 1, 3] };
+                    chance.pick(often)
+                }
+            })
+            .collect();
         let mut world = World {
             now_ms: 100_000,
-            steps: 50 + chance.below(450),
+            steps: 50 + chance.below(1_200),
             truth: Truth::default(),
             servers: (0..3).map(|_| Server::default()).collect(),
             primary: 0,
