@@ -43,6 +43,21 @@ fn whatever_happens_to_the_backplane_nobody_misses_anything_silently() {
     });
 }
 
+#[test]
+fn what_was_held_back_in_a_doubt_is_applied_after_it() {
+    run(54);
+}
+
+#[test]
+fn what_lies_above_the_end_of_a_life_is_not_replayed() {
+    run(201);
+}
+
+#[test]
+fn a_read_brings_nothing_that_is_still_on_its_way() {
+    run(280);
+}
+
 fn run(seed: u64) {
     let mut place = Place { seed, step: 0 };
     let mut world = World::new(seed, env::var("SEED").is_ok());
