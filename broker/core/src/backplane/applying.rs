@@ -125,7 +125,7 @@ impl Mirror<'_> {
         if let Some(known_above) = self.joined.channels.known_above(&channel) {
             for topic in topics {
                 if channel.covers(topic.name.as_str()) {
-                    self.merge(topic, reading.above, known_above, record.floor);
+                    self.merge(topic, reading.above, known_above, &record);
                 }
             }
             if record.floor > reading.above {
@@ -142,13 +142,21 @@ impl Mirror<'_> {
     }
 
     /// Puts what was read above `above` before what is known above `known_above`.
-    fn merge(&mut self, topic: TopicRead, above: u64, known_above: u64, floor: u64) {
+    fn merge(&mut self, topic: TopicRead, above: u64, known_above: u64, record: &Record) {
         let TopicRead { name, last, mut kept } = topic;
         kept.sort_by_key(|numbered| numbered.message.position.seq);
         // Kept messages follow each other without a break, so the oldest says where the hole before all of them ends.
         let mut trimmed = kept.first().map_or(last, |oldest| oldest.prev);
         let id = match self.partition.log.find(name.as_str()) {
-            Some(id) => id,
+            Some(id) => {
+                if let Some(topic) =
+                    self.partition.log.topic_mut(id).filter(|_| trimmed == 0 && !kept.is_empty())
+                {
+                    // The first of its life: an earlier one lies at or below the floor.
+                    topic.born_above = topic.born_above.min(record.floor);
+                }
+                id
+            }
             None => {
                 // Nothing of it came since then, or since it was forgotten here: what lies above will come by itself.
                 let until = known_above.max(self.partition.log.floor());
@@ -159,19 +167,18 @@ impl Mirror<'_> {
                     return;
                 }
                 let id = self.topic(&name, newest.unwrap_or(trimmed).max(trimmed));
-                if trimmed == 0 {
-                    self.partition.log.set_birth(id, floor);
+                let own_floor = self.partition.log.floor();
+                if own_floor > record.seq {
+                    // Something of it may have come after the read, and been forgotten here.
+                    self.partition.log.set_birth(id, own_floor);
+                } else if trimmed == 0 {
+                    self.partition.log.set_birth(id, record.floor);
                 }
                 id
             }
         };
         let own = self.partition.log.topic(id).expect("it was found under the same lock");
         let own_trimmed = own.trimmed;
-        if trimmed == 0 && !kept.is_empty() {
-            // The first of its life: an earlier one lies at or below the floor.
-            let topic = self.partition.log.topic_mut(id).expect("it was found under the same lock");
-            topic.born_above = topic.born_above.min(floor);
-        }
         if trimmed >= own_trimmed || last < own_trimmed {
             // It tells nothing more, or was read before what was trimmed here: that does not come back.
             return;
