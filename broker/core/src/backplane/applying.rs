@@ -149,9 +149,8 @@ impl Mirror<'_> {
         let mut trimmed = kept.first().map_or(last, |oldest| oldest.prev);
         let id = match self.partition.log.find(name.as_str()) {
             Some(id) => {
-                if let Some(topic) =
-                    self.partition.log.topic_mut(id).filter(|_| trimmed == 0 && !kept.is_empty())
-                {
+                let topic = self.partition.log.topic_mut(id).expect("it was found under the same lock");
+                if trimmed == 0 && !kept.is_empty() && topic.last >= last {
                     // The first of its life: an earlier one lies at or below the floor.
                     topic.born_above = topic.born_above.min(record.floor);
                 }
