@@ -24,7 +24,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     };
     simulate(root, Duration::from_secs(minutes * 30), seed)?;
     let minutes = minutes.div_ceil(2).to_string();
-    let faults = ["run", "--release", "--locked", "--package", "fanfare-tests", "--bin", "faults", "--", "soak"];
+    let faults =
+        ["run", "--release", "--locked", "--package", "fanfare-tests", "--bin", "faults", "--", "soak"];
     cargo(root, &[&faults[..], &[&minutes, &seed.to_string()]].concat(), &[])
 }
 
