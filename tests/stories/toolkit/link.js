@@ -52,7 +52,7 @@ export class Link {
 
   /** Cuts every connection, without a word. */
   cut() {
-    for (const { from } of this.#lanes) from.resetAndDestroy();
+    for (const { from } of this.#lanes) reset(from);
   }
 
   /** Cuts every connection as soon as exactly so many bytes were passed on; a piece that goes beyond is cut in two. */
@@ -185,10 +185,16 @@ export class Link {
       this.isCut = true;
       // To who reads, exactly these bytes and an end; to all others, nothing but an end.
       to.end(passed);
-      for (const other of this.#lanes) if (other.from !== to) other.from.resetAndDestroy();
+      for (const other of this.#lanes) if (other.from !== to) reset(other.from);
     } else if (!to.write(passed)) from.pause();
     this.#happened();
   }
+}
+
+/** Cuts one. One that has said its end can't be reset: Node would hang at its own end. */
+function reset(socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function target(address) {
