@@ -72,6 +72,32 @@ test('after sleeping it looks at once whether the link still lives', async () =>
   assert.equal(made.length, 2);
 });
 
+for (const [sign, notice] of [
+  ['a sign of it', ({ around }) => around.wake()],
+  ['a cut', ({ socket }) => socket().end()],
+] as [string, (story: Awaited<ReturnType<typeof begun>>) => void][]) {
+  test(`after sleeping, ${sign} brings it back without waiting for timers that slept too`, async () => {
+    const story = await begun();
+    const { around, socket, made } = story;
+    socket().welcome();
+    await around.pass(1_000);
+    around.sleep(600_000);
+    notice(story);
+    await around.pass(250);
+    assert.equal(made.length, 2);
+  });
+}
+
+test('after a short sleep a link that died is noticed within seconds', async () => {
+  const { around, socket, statuses } = await begun();
+  socket().welcome({ heartbeat_ms: 20_000 });
+  await around.pass(1_000);
+  around.sleep(34_000);
+  around.wake();
+  await around.pass(5_000);
+  assert.equal(statuses.at(-1)!.kind, 'waiting');
+});
+
 test('a token is fetched before each connection', async () => {
   let count = 0;
   const { around, socket } = await begun({ token: async () => `t${++count}` });

@@ -108,7 +108,8 @@ export function createDriver(
   const setTimer = () => {
     const dueMs = session.pollTimeout();
     if (session.status().kind === 'closed') forget();
-    if (timer && timer.dueMs <= dueMs && dueMs < Infinity) return;
+    // One that should have rung slept while the clock did not.
+    if (timer && timer.dueMs <= dueMs && dueMs < Infinity && timer.dueMs > around.now()) return;
     timer?.cancel();
     timer = undefined;
     if (dueMs === Infinity) return;
@@ -119,7 +120,11 @@ export function createDriver(
     timer = { dueMs, cancel: around.after(Math.max(0, dueMs - around.now()), ring) };
   };
 
-  const forget = around.onWake(() => tell({ kind: 'wake' }));
+  const forget = around.onWake(() => {
+    timer?.cancel();
+    timer = undefined;
+    tell({ kind: 'wake' });
+  });
   tell({ kind: 'begin' });
 
   return {

@@ -43,6 +43,12 @@ export class TestSurroundings implements Surroundings {
     this.nowMs = endMs;
   }
 
+  /** The machine sleeps: its clock goes on, and its timers do not. */
+  sleep(ms: number): void {
+    this.nowMs += ms;
+    for (const timer of this.timers) timer.dueMs += ms;
+  }
+
   wake(): void {
     for (const callback of this.wakers) callback();
   }
