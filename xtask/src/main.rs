@@ -20,7 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test   install what the tests need, then check everything: format, tidiness, lints, build, tests, browser
-  js     check only what is in JavaScript: build the broker, test the SDK, run the tests in a browser
+  js     check only what is in JavaScript: build the broker, test the SDK, in Node and in a browser
   soak   [MINUTES [SEED]] simulate the core, then run brokers under faults, and hold both against the promises
   tidy   check only what no other tool does: file lengths, forbidden calls, dependencies, licences, links";
 

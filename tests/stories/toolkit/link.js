@@ -11,6 +11,8 @@ export class Link {
   #lanes = new Set();
   #target;
   #waiting = null;
+  #isStalling = false;
+  #isClosed = false;
   #cutAfter = { down: Infinity, up: Infinity };
   #buffers = { down: NOTHING_HELD, up: NOTHING_HELD };
   #watchers = new Set();
@@ -50,9 +52,16 @@ export class Link {
     this.recorded = [];
   }
 
-  /** Cuts every connection, without a word. */
+  /** Cuts every connection, without a word; new ones pass everything on. */
   cut() {
+    this.#isStalling = false;
     for (const { from } of this.#lanes) reset(from);
+  }
+
+  /** Cuts every connection, and refuses new ones. */
+  close() {
+    this.#isClosed = true;
+    this.cut();
   }
 
   /** Cuts every connection as soon as exactly so many bytes were passed on; a piece that goes beyond is cut in two. */
@@ -78,17 +87,15 @@ export class Link {
     for (const lane of this.#lanes) lane.isSilent = true;
   }
 
-  /** Nothing more is read from the broker, over the connections that stand: what it writes piles up. */
+  /** Nothing more is read from the broker, over new connections too: what it writes piles up. */
   stall() {
-    for (const lane of this.#lanes) {
-      if (lane.way !== "down") continue;
-      lane.isStalled = true;
-      lane.from.pause();
-    }
+    this.#isStalling = true;
+    for (const lane of this.#lanes) this.#stall(lane);
   }
 
   /** Ends `stall`. */
   flow() {
+    this.#isStalling = false;
     for (const lane of this.#lanes) {
       lane.isStalled = false;
       lane.from.resume();
@@ -128,6 +135,7 @@ export class Link {
   #accept(client) {
     // Whatever breaks here is a cut, and cuts are what this is for.
     client.on("error", () => {});
+    if (this.#isClosed) return client.resetAndDestroy();
     this.accepted += 1;
     if (this.#waiting) this.#waiting.push(client);
     else this.#pair(client);
@@ -142,12 +150,19 @@ export class Link {
     this.#open({ way: "down", pair, from: broker, to: client });
   }
 
+  #stall(lane) {
+    if (lane.way !== "down") return;
+    lane.isStalled = true;
+    lane.from.pause();
+  }
+
   #open(lane) {
     const { from, to } = lane;
     Object.assign(lane, { held: [], timer: null, isSilent: false, isStalled: false });
     this.#lanes.add(lane);
     from.setNoDelay(true);
     from.on("data", (bytes) => this.#take(lane, bytes));
+    if (this.#isStalling) this.#stall(lane);
     to.on("drain", () => lane.isStalled || from.resume());
     from.on("end", () => lane.isSilent || this.#flush(lane));
     from.on("close", () => {

@@ -1,0 +1,65 @@
+// A broker that is stopped says goodbye and when to come back, and its clients go on at the next one.
+
+import assert from "node:assert/strict";
+
+import { stories, story } from "../toolkit/story.js";
+import { within } from "../toolkit/watchdog.js";
+
+const DRAIN = '[drain]\ndelay = "0s"\nspread = "200ms"\nreconnect = "2s"\n';
+
+stories(["json", "sse"], "who is told when to come back comes then, and not sooner", async (stage, way) => {
+  const broker = await stage.broker(DRAIN);
+  const next = await stage.broker();
+  const link = await stage.link(broker);
+  const app = stage.app(link.url, way);
+  app.follow("a.>");
+  await app.until("a.> | live A0");
+  await broker.publish("a.b", 1);
+  await app.until("a.> | a.b A1 1");
+  link.record();
+  const ended = broker.end();
+  await app.untilIt("waiting", () => app.status.kind === "waiting");
+  const { accepted } = link;
+  const { at, afterMs } = await goodbye(link);
+  link.lead(next.address);
+  await next.publish("a.b", 2);
+  await link.until(() => link.accepted > accepted);
+  // A timer may ring a millisecond early.
+  assert.ok(performance.now() - at >= afterMs - 2, `it came after ${performance.now() - at} ms of ${afterMs}`);
+  await app.until("a.> | live B1");
+  await next.publish("a.b", 3);
+  await app.until("a.> | a.b B2 3");
+  await within("the end of the first broker", ended);
+  assert.deepEqual(app.said, [
+    "connecting", "connected", "a.> | live A0", "a.> | a.b A1 1",
+    "waiting the broker restarts; come back and resume", "connecting", "connected",
+    "a.> | gap A1 to B0", "a.> | a.b B1 2", "a.> | live B1", "a.> | a.b B2 3",
+  ]);
+});
+
+story("what is published while a broker is away waits for the next", async (stage) => {
+  const broker = await stage.broker(DRAIN);
+  const link = await stage.link(broker);
+  const app = stage.app(link.url, "json");
+  app.follow("a");
+  await app.until("a | live A0");
+  const ended = broker.end();
+  await app.untilIt("waiting", () => app.status.kind === "waiting");
+  link.hold();
+  const published = app.client.publish("a", "later");
+  await within("the end of the first broker", ended);
+  const next = await stage.broker();
+  link.lead(next.address);
+  assert.equal(app.place((await within("the answer", published)).position), "B1");
+  await app.until('a | a B1 "later"');
+  assert.deepEqual(app.of("a"), ["live A0", "gap A0 to B0", "live B0", 'a B1 "later"']);
+});
+
+/** When the goodbye was passed on, and the wait that it asks for. */
+async function goodbye(link) {
+  const text = () => Buffer.concat(link.recorded.map(({ bytes }) => bytes)).toString("latin1");
+  const found = /"goodbye",1012,.*"reconnect_after_ms":(\d+)/;
+  await within("the goodbye", link.until(() => found.test(text())));
+  const { at } = link.recorded.find(({ bytes }) => bytes.includes("goodbye"));
+  return { at, afterMs: Number(found.exec(text())[1]) };
+}
