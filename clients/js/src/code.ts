@@ -13,5 +13,5 @@ export function readCode(code: string, reason: string): [code: string, reason: s
 
 /** True if a client comes back after a connection that ended with this code. */
 export function comesBack(code: number): boolean {
-  return COME_BACK.includes(code) || (code >= 4500 && code <= 4999);
+  return code < 4500 ? COME_BACK.includes(code) : code < 5000;
 }

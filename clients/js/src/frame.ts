@@ -42,7 +42,7 @@ export function readEvent(value: unknown): Message | Gap | undefined {
     return { ...rest, kind, topic: may(topic, isText), from: need(from, isPosition), to: need(to, isPosition) };
   if (kind !== 'message') return;
   const data = encoding === 'base64' ? fromBase64(need(to, isText)) : to;
-  if (data === undefined) throw new Error('no data');
+  if (data === undefined) throw new Error('unreadable');
   return { ...rest, kind, topic: need(topic, isText), position: need(from, isPosition), data };
 }
 

@@ -71,12 +71,14 @@ export interface Session {
   takeId(): number;
 }
 
-type InputHandlers = { [K in Input['kind']]: (nowMs: number, input: Extract<Input, { kind: K }>) => void };
+type InputHandlers = { [K in Input['kind']]: (input: Extract<Input, { kind: K }>) => void };
 /** What is done about a frame, which begins with its op. */
-type FrameHandler = (nowMs: number, frame: any[]) => void;
+type FrameHandler = (frame: any[]) => void;
 
 /** A session that has not begun; `chance` gives numbers from 0 to below 1. */
 export function createSession(chance: () => number): Session {
+  /** When what is handled happened. */
+  let nowMs = 0;
   let status: Status = { kind: 'connecting' };
   /** When the connection was opened, or asked for. */
   let sinceMs = 0;
@@ -102,11 +104,11 @@ export function createSession(chance: () => number): Session {
 
   const isUp = () => outbox.isOpen || status.kind === 'connecting';
 
-  const heard = (nowMs: number) => {
+  const heard = () => {
     if (outbox.isOpen) dueMs = nowMs + 2 * heartbeatMs;
   };
 
-  const connect = (nowMs: number) => {
+  const connect = () => {
     status = { kind: 'connecting' };
     goodbye = undefined;
     sinceMs = nowMs;
@@ -126,7 +128,7 @@ export function createSession(chance: () => number): Session {
     end(code, reason);
   };
 
-  const closed = (nowMs: number, code: number, reason: string) => {
+  const closed = (code: number, reason: string) => {
     if (!isUp()) return;
     const afterMs = goodbye?.afterMs;
     isTold = afterMs !== undefined;
@@ -141,19 +143,19 @@ export function createSession(chance: () => number): Session {
   };
 
   /** Drops a connection and comes back. */
-  const drop = (nowMs: number, reason: string) => {
+  const drop = (reason: string) => {
     outbox.say({ kind: 'drop' });
-    closed(nowMs, 1006, reason);
+    closed(1006, reason);
   };
 
-  const send = (nowMs: number) => {
+  const send = () => {
     if (isWelcome) requests.send(nowMs, frameBytes);
   };
 
-  const tick = (nowMs: number) => {
+  const tick = () => {
     if (nowMs >= dueMs) {
-      if (isUp()) drop(nowMs, `${outbox.isOpen ? 'nothing heard' : 'no connection'} in time`);
-      else connect(nowMs);
+      if (isUp()) drop(`${outbox.isOpen ? 'nothing heard' : 'no connection'} in time`);
+      else connect();
     }
     if (outbox.isOpen && nowMs >= refreshMs) {
       refreshMs = nowMs + refreshAfterMs(0);
@@ -162,22 +164,22 @@ export function createSession(chance: () => number): Session {
     followers.tick(nowMs);
   };
 
-  const refused = (nowMs: number, error: FanfareError, id = -1, filter?: string) => {
+  const refused = (error: FanfareError, id = -1, filter?: string) => {
     // A broker that knows no identities needs no tokens.
     const isNeeded = error.code !== 'unsupported';
     if (id === connectId) {
       // A token that does not hold is replaced by a fresh one, once.
       const mayHelp = error.retryAfterMs !== undefined || (error.code === 'unauthorized' && !wasRefused);
       wasRefused = true;
-      if (isNeeded && mayHelp) drop(nowMs, error.message);
+      if (isNeeded && mayHelp) drop(error.message);
       else if (isNeeded) giveUp(1000, 1008, error.message);
     } else if (id === tokenId) {
       if (!isNeeded) refreshMs = Infinity;
     } else if (!requests.answer(id, error)) followers.refused(nowMs, error, id, filter);
   };
 
-  const event: FrameHandler = (_, frame) => followers.happened(readEvent(frame)!);
-  const presence: FrameHandler = (_, [kind, topic, extra]) =>
+  const event: FrameHandler = (frame) => followers.happened(readEvent(frame)!);
+  const presence: FrameHandler = ([kind, topic, extra]) =>
     followers.happened({ ...entries(extra), kind, topic: need(topic, isText) });
 
   const frames: Record<string, FrameHandler> = {
@@ -187,33 +189,33 @@ export function createSession(chance: () => number): Session {
     gap: event,
     join: presence,
     leave: presence,
-    replay(_, [, filter, frame]) {
+    replay([, filter, frame]) {
       const event = readEvent(frame);
       if (event) followers.replayed(need(filter, isText), event);
     },
-    live: (_, [, filter, cursor]) => followers.live(may(filter, isText), need(cursor, isCursor)),
-    ping(_, [, cursor]) {
+    live: ([, filter, cursor]) => followers.live(may(filter, isText), need(cursor, isCursor)),
+    ping([, cursor]) {
       need(cursor, isCursor);
       outbox.say({ kind: 'send', frame: ['pong'] });
       followers.pinged(cursor);
     },
-    ok(_, [, id, extra]) {
+    ok([, id, extra]) {
       const body = entries(extra, { cursor: isCursor, position: isPosition, frames: isArray });
       body.frames &&= body.frames.flatMap((frame: unknown) => readEvent(frame) ?? []);
       if (!requests.answer(need(id, isCount), body)) followers.granted(id, body.cursor);
     },
-    error: (nowMs, frame) => refused(nowMs, readRefusal(frame), may(frame[1], isCount)),
-    unsubscribed: (nowMs, frame) => refused(nowMs, readRefusal(frame), undefined, need(frame[1], isText)),
-    welcome(nowMs, [, id, extra]) {
+    error: (frame) => refused(readRefusal(frame), may(frame[1], isCount)),
+    unsubscribed: (frame) => refused(readRefusal(frame), undefined, need(frame[1], isText)),
+    welcome([, id, extra]) {
       const { limits, heartbeat_ms, resume: told } = entries(extra, { heartbeat_ms: isCount, limits: isMap });
       isWelcome = true;
       resume = told;
       frameBytes = limits?.frame_bytes;
       heartbeatMs = heartbeat_ms || heartbeatMs;
       if (may(id, isCount)) wasRefused = false;
-      heard(nowMs);
+      heard();
     },
-    goodbye(_, [, code, reason, extra]) {
+    goodbye([, code, reason, extra]) {
       const { reconnect_after_ms: afterMs } = entries(extra, { reconnect_after_ms: isCount });
       goodbye = { code: need(code, isCloseCode), reason: `${reason ?? ''}`, afterMs };
     },
@@ -224,56 +226,54 @@ export function createSession(chance: () => number): Session {
     tick,
     heard,
     /** Everything is asked for again in one go. */
-    opened(nowMs) {
+    opened() {
       if (status.kind !== 'connecting') return;
       status = { kind: 'connected' };
       outbox.isOpen = true;
       sinceMs = nowMs;
       heartbeatMs = HEARTBEAT_MS;
-      heard(nowMs);
+      heard();
       connectId = token || resume ? outbox.ask('connect', undefined, { token, resume }) : 0;
       followers.opened();
     },
-    closed: (nowMs, { code, reason }) => closed(nowMs, code, reason),
+    closed: ({ code, reason }) => closed(code, reason),
     /** One that can't be read ends the session: what it said is lost, and it would come again. */
-    frame(nowMs, input) {
+    frame(input) {
       if (!outbox.isOpen) return;
-      heard(nowMs);
+      heard();
       try {
         const frame = need(input.frame, isArray);
-        frames[need(frame[0], isText)]?.(nowMs, frame);
-        send(nowMs);
+        frames[need(frame[0], isText)]?.(frame);
+        send();
       } catch {
-        giveUp(1002, 1002, `the broker's frame is unreadable: ${`${JSON.stringify(input.frame)}`.slice(0, SHOWN_MAX)}`);
+        giveUp(1002, 1002, `unreadable frame: ${`${JSON.stringify(input.frame)}`.slice(0, SHOWN_MAX)}`);
       }
     },
-    token(nowMs, input) {
+    token(input) {
       refreshMs = nowMs + refreshAfterMs(input.lifetimeMs ?? 0);
       token = input.token ?? token;
       if (input.token && outbox.isOpen) tokenId = outbox.ask('token', token);
     },
     /** A link that lives is heard of within a heartbeat; a wait that is not the broker's wish becomes short. */
-    wake(nowMs) {
-      tick(nowMs);
+    wake() {
+      tick();
       if (outbox.isOpen) dueMs = Math.min(dueMs, Math.max(dueMs - heartbeatMs, nowMs) + WAKE_MS);
       if (status.kind !== 'waiting' || isTold) return;
       dueMs = Math.min(dueMs, nowMs + WAKE_MS * chance());
       status = { ...status, untilMs: dueMs };
     },
-    subscribe: (_, { filter, options }) => followers.subscribe(filter, options),
-    unsubscribe: (_, { filter }) => followers.unsubscribe(filter),
-    hold: (_, { filter }) => followers.hold(filter),
-    release: (_, { filter }) => followers.release(filter),
-    request(nowMs, asked) {
+    ...followers.inputs,
+    request(asked) {
       requests.insert(asked);
-      send(nowMs);
+      send();
     },
     close: () => giveUp(1000, 1000, 'closed by this side'),
   };
 
   return {
-    handle(nowMs, input) {
-      inputs[input.kind](nowMs, input as never);
+    handle(atMs, input) {
+      nowMs = atMs;
+      inputs[input.kind](input as never);
       if (status.kind === 'closed') {
         const error = new FanfareError('closed', `the client is closed: ${status.reason}`, undefined, status.code);
         followers.end(error);

@@ -21,7 +21,7 @@ export type SocketClass = new (url: string, protocols: string[]) => Socket;
 /** Dials the broker at a base URL such as `http://127.0.0.1:8900`. */
 export function websocket(base: string, codec: Codec, Socket: SocketClass): Dial {
   return (tell) => {
-    const socket = new Socket(`${base.replace(/^http/, 'ws')}/v1/ws`, [codec.subprotocol]);
+    const socket = new Socket(`ws${base.slice(4)}/v1/ws`, [codec.subprotocol]);
     const hush = () => (socket.onopen = socket.onmessage = socket.onclose = null);
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => tell({ kind: 'opened' });
@@ -36,7 +36,7 @@ export function websocket(base: string, codec: Codec, Socket: SocketClass): Dial
     };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       hush();
-      tell({ kind: 'closed', code, reason: reason || `the connection was closed (${code})` });
+      tell({ kind: 'closed', code, reason: reason || 'the connection was closed' });
     };
     // What it was, the close that follows tells.
     socket.onerror = () => {};

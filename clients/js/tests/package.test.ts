@@ -8,8 +8,8 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { repository } from './support/repository.js';
 
-/** The most bytes of the core, minified and gzipped: 6 KiB. */
-const CORE_MAX = 6 * 1024;
+/** The most bytes of the core, minified and gzipped. */
+const CORE_MAX = 6000;
 
 const at = (path: string) => repository(`clients/js/${path}`);
 const metadata = JSON.parse(readFileSync(at('package.json'), 'utf8'));

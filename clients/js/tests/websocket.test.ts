@@ -111,7 +111,7 @@ test('a frame in the wrong encoding ends it, and the error shows the frame', asy
   broker.bring(WELCOME);
   const closed = once(broker.socket, 'close');
   broker.socket.send('no frame');
-  await assert.rejects(prices.next(), /unreadable: "no frame" \(1002\)/);
+  await assert.rejects(prices.next(), /unreadable frame: "no frame" \(1002\)/);
   assert.equal((await closed)[0], 1005);
   assert.equal(client.status.kind, 'closed');
 });

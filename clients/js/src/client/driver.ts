@@ -34,7 +34,9 @@ export function createDriver(
   const answers = new Map<number, Settle>();
   const outputs: Output[] = [];
   let isBusy = false;
-  let timer: { dueMs: number; cancel(): void } | undefined;
+  /** When the timer rings, and what stops it. */
+  let ringsMs = Infinity;
+  let stopTimer = () => {};
   let wire: Wire | undefined;
   let kind = 0;
   let vain = 0;
@@ -104,25 +106,24 @@ export function createDriver(
     }
   };
 
+  const ring = () => {
+    ringsMs = Infinity;
+    tell({ kind: 'tick' });
+  };
+
   /** A timer that rings too early is cheaper than a new one for each frame. */
   const setTimer = () => {
     const dueMs = session.pollTimeout();
     if (session.status().kind === 'closed') forget();
     // One that should have rung slept while the clock did not.
-    if (timer && timer.dueMs <= dueMs && dueMs < Infinity && timer.dueMs > around.now()) return;
-    timer?.cancel();
-    timer = undefined;
-    if (dueMs === Infinity) return;
-    const ring = () => {
-      timer = undefined;
-      tell({ kind: 'tick' });
-    };
-    timer = { dueMs, cancel: around.after(Math.max(0, dueMs - around.now()), ring) };
+    if (around.now() < ringsMs && ringsMs <= dueMs && dueMs < Infinity) return;
+    stopTimer();
+    ringsMs = dueMs;
+    if (dueMs < Infinity) stopTimer = around.after(Math.max(0, dueMs - around.now()), ring);
   };
 
   const forget = around.onWake(() => {
-    timer?.cancel();
-    timer = undefined;
+    ringsMs = 0;
     tell({ kind: 'wake' });
   });
   tell({ kind: 'begin' });

@@ -23,7 +23,8 @@ export function createQueue(cursor: string | undefined, eventsMax: number, drain
   let error: FanfareError | undefined;
   let isEnded = false;
   let isFull = false;
-  let news = () => {};
+  const waiting: (() => void)[] = [];
+  const news = () => waiting.splice(0).forEach((resolve) => resolve());
 
   return {
     cursor: () => cursor,
@@ -43,11 +44,7 @@ export function createQueue(cursor: string | undefined, eventsMax: number, drain
       news();
     },
     async next() {
-      while (!events.length && !isEnded) {
-        const others = news;
-        await new Promise<void>((resolve) => (news = () => (others(), resolve())));
-        news = others;
-      }
+      while (!events.length && !isEnded) await new Promise<void>((resolve) => waiting.push(resolve));
       const next = events.shift();
       if (!next) {
         const last = error;

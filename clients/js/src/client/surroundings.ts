@@ -20,12 +20,14 @@ export interface Surroundings {
 
 /** A clock of two: one may stop while the machine sleeps, the other may be set. */
 export function steadyClock(ticking: () => number, wall: () => number): () => number {
-  let [now, tick, time] = [0, ticking(), wall()];
+  let now = 0;
+  let tick = ticking();
+  let time = wall();
   return () => {
-    const [tickNow, timeNow] = [ticking(), wall()];
-    now += Math.max(0, tickNow - tick, timeNow - time);
-    [tick, time] = [tickNow, timeNow];
-    return now;
+    const [tickBefore, timeBefore] = [tick, time];
+    tick = ticking();
+    time = wall();
+    return (now += Math.max(0, tick - tickBefore, time - timeBefore));
   };
 }
 

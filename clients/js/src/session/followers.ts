@@ -54,7 +54,7 @@ export function createFollowers(outbox: Outbox) {
   };
 
   /** Leaves a filter for whose events there is no room; its cursor is kept. */
-  const hold = (filter: string) => {
+  const hold = ({ filter }: { filter: string }) => {
     const followed = all.get(filter);
     if (!followed) return;
     if (followed.stage >= ASKED) outbox.ask('unsubscribe', filter);
@@ -92,21 +92,24 @@ export function createFollowers(outbox: Outbox) {
 
   return {
     find: (filter: string) => all.get(filter),
-    subscribe(filter: string, options: SubscribeOptions) {
-      const { after: cursor, last } = options;
-      const followed: Followed = { filter, segments: filter.split('.'), options, stage: AWAY, cursor, last };
-      all.set(filter, followed);
-      ask(followed);
-    },
-    unsubscribe(filter: string) {
-      hold(filter);
-      all.delete(filter);
-    },
-    hold,
-    /** Follows a held filter again, from its cursor. */
-    release(filter: string) {
-      const followed = all.get(filter);
-      if (followed?.stage === HELD) ask(followed);
+    /** What is done about what its owner says of a filter. */
+    inputs: {
+      subscribe({ filter, options }: { filter: string; options: SubscribeOptions }) {
+        const { after: cursor, last } = options;
+        const followed: Followed = { filter, segments: filter.split('.'), options, stage: AWAY, cursor, last };
+        all.set(filter, followed);
+        ask(followed);
+      },
+      unsubscribe(named: { filter: string }) {
+        hold(named);
+        all.delete(named.filter);
+      },
+      hold,
+      /** Follows a held filter again, from its cursor. */
+      release({ filter }: { filter: string }) {
+        const followed = all.get(filter);
+        if (followed?.stage === HELD) ask(followed);
+      },
     },
     /** Asks for everything that the broker does not know, over a connection that stands. */
     opened: () => at(AWAY).forEach(ask),
