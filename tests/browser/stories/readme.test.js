@@ -1,20 +1,13 @@
-// The README's follower, pasted into the page as it asks for.
+// What the README has for a browser, pasted into the broker's own page as it asks for.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 
 import { openConsole } from "../toolkit/console.js";
 import { CUT } from "../toolkit/cutter.js";
+import { Snippets } from "../toolkit/snippets.js";
 import { story, within } from "../toolkit/story.js";
 
-const README = new URL("../../../README.md", import.meta.url);
-
-/** The program that the README has for a browser, with another address and what it shows kept. */
-async function follower(address) {
-  const blocks = (await readFile(README, "utf8")).split("\n```");
-  const program = blocks.find((block) => block.startsWith("js\n") && block.includes("new WebSocket(")).slice(3);
-  return program.replaceAll("127.0.0.1:8900", address).replaceAll("console.log(", "shown(");
-}
+const snippets = new Snippets(new URL("../../../README.md", import.meta.url), ["js"]);
 
 story("the README's follower comes back after a cut and misses nothing", async (stage) => {
   const broker = await stage.broker();
@@ -30,19 +23,20 @@ story("the README's follower comes back after a cut and misses nothing", async (
     more = () => came.length >= count && resolve();
     more();
   }));
-  await page.evaluate(await follower(cutter.address));
+  const [key] = snippets.keys();
+  await page.evaluate(snippets.take(key, { broker: cutter.address }).replaceAll("console.log(", "shown("));
   while (!(await broker.publish("orders.eu", 0)).heard);
   await until(1);
-  await broker.publish("orders.eu", 1);
-  await broker.publish("prices.gold", 2);
+  await broker.publish("orders.eu.42", 1);
+  await broker.publish("news", 2);
   await until(2);
   cutter.close();
-  for (const number of [3, 4, 5]) await broker.publish(`orders.born.${number}`, number);
+  for (const number of [3, 4, 5]) await broker.publish(`orders.born${number}`, number);
   cutter.open();
   await until(5);
   await broker.publish("orders.eu", 6);
   await until(6);
-  assert.deepEqual(came, [
-    "orders.eu 0", "orders.eu 1", "orders.born.3 3", "orders.born.4 4", "orders.born.5 5", "orders.eu 6",
-  ]);
+  assert.deepEqual(came, ["orders.eu 0", "news 2", "orders.born3 3", "orders.born4 4", "orders.born5 5", "orders.eu 6"]);
 });
+
+snippets.allAreRun();

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const BINARY = process.env.FANFARE_BINARY ?? fileURLToPath(new URL("../../../target/debug/fanfare", import.meta.url));
+/** The broker's program. */
+export const BINARY = process.env.FANFARE_BINARY ?? fileURLToPath(new URL("../../../target/debug/fanfare", import.meta.url));
 const PATIENCE_MS = 15_000;
 const ASK_EVERY_MS = 50;
 const LISTENING = /listening; open http:\/\/([^/\s]+)\//;

@@ -14,7 +14,8 @@ import { build } from "esbuild";
 import { CUT } from "./cutter.js";
 import { within } from "./story.js";
 
-const SDK = fileURLToPath(new URL("../../../clients/js", import.meta.url));
+/** The SDK's folder. */
+export const SDK = fileURLToPath(new URL("../../../clients/js", import.meta.url));
 const APP = new URL("../pages/app.js", import.meta.url);
 const run = promisify(execFile);
 
@@ -98,14 +99,20 @@ async function fromFolder(server, text) {
   server.text("/app.js", text.replace('"fanfare-client"', '"/sdk/index.js"').replace(/"fanfare-client\/(\w+)"/, '"/sdk/$1.js"'));
 }
 
-/** The app as a bundler makes it of the package that `npm pack` would publish. */
-async function bundled(stage, text) {
+/** A new package in a folder of its own, and in it the file that `npm pack` would publish of the SDK. */
+export async function packed(stage) {
   const folder = await mkdtemp(join(tmpdir(), "fanfare-bundle-"));
   stage.atEnd(() => rm(folder, { recursive: true, force: true }));
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: SDK });
-  const [packed] = await readdir(folder);
+  const [file] = await readdir(folder);
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  await run("npm", ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", `./${packed}`], { cwd: folder });
+  return { folder, file };
+}
+
+/** The app as a bundler makes it of that. */
+async function bundled(stage, text) {
+  const { folder, file } = await packed(stage);
+  await run("npm", ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", `./${file}`], { cwd: folder });
   await writeFile(join(folder, "app.js"), text);
   const { outputFiles, warnings } = await build({
     absWorkingDir: folder, entryPoints: ["app.js"], bundle: true, format: "esm", platform: "browser", write: false,
