@@ -6,21 +6,43 @@ import { test, type TestContext } from 'node:test';
 import type { Client, Event } from '../src/index.js';
 import { connectShared } from '../src/shared.js';
 import type { Locks } from '../src/shared/leader.js';
-import { TestSurroundings } from './support/around.js';
+import { settled, TestSurroundings } from './support/around.js';
 import { sockets, type TestSocket } from './support/socket.js';
 
-/** Locks as browsers have them: each is held until what was called is done, then by the next that waits. */
-class TestLocks implements Locks {
-  readonly #queues = new Map<string, Promise<unknown>>();
+interface Asked {
+  readonly signal: AbortSignal | undefined;
+  held(): Promise<void> | void;
+  resolve(value?: void): void;
+  reject(error: Error): void;
+}
 
-  request(name: string, { signal }: { signal?: AbortSignal }, held: () => Promise<void> | void): Promise<unknown> {
-    const before = this.#queues.get(name) ?? Promise.resolve();
-    const mine = before.then(() => (signal?.aborted ? undefined : held()));
-    this.#queues.set(
-      name,
-      mine.catch(() => {}),
-    );
-    return mine;
+/** Locks as browsers have them: each is held until what was called is done, or until it is stolen. */
+class TestLocks implements Locks {
+  readonly #queues = new Map<string, Asked[]>();
+
+  request(
+    name: string,
+    { signal, steal }: { signal?: AbortSignal; steal?: boolean },
+    held: () => Promise<void> | void,
+  ): Promise<unknown> {
+    const queue = this.#queues.get(name) ?? [];
+    this.#queues.set(name, queue);
+    return new Promise<void>((resolve, reject) => {
+      const asked = { signal, held, resolve, reject };
+      if (steal) queue.splice(0, 1, asked)[0]?.reject(new Error('stolen'));
+      else queue.push(asked);
+      if (queue[0] === asked) void this.#grant(queue);
+    });
+  }
+
+  async #grant(queue: Asked[]): Promise<void> {
+    const asked = queue[0]!;
+    await settled();
+    if (queue[0] === asked && !asked.signal?.aborted) await asked.held();
+    asked.resolve();
+    if (queue[0] !== asked) return;
+    queue.shift();
+    if (queue.length) void this.#grant(queue);
   }
 }
 
@@ -34,6 +56,8 @@ function site(t: TestContext) {
   const clients: Client[] = [];
   t.after(() => clients.forEach((client) => client.close()));
   return {
+    name,
+    locks,
     made,
     tab() {
       const around = new TestSurroundings();
@@ -179,3 +203,48 @@ test('a connection that is closed for good is closed for all', async (t) => {
   const late = tab().client;
   await until(() => late.status.kind === 'closed');
 });
+
+test('a tab that holds the lock and says nothing is not waited for', async (t) => {
+  const { name, locks, made, tab } = site(t);
+  const { promise: thaw, resolve } = withResolvers();
+  const stolen = assert.rejects(
+    locks.request(`fanfare:${name}`, {}, () => thaw),
+    /stolen/,
+  );
+  const { client, around } = tab();
+  const subscription = client.subscribe('a');
+  await until(() => around.timers.size === 2);
+  await around.pass(4_499);
+  assert.equal(made.length, 0);
+  await around.pass(1);
+  const socket = await until(() => made[0]);
+  await stolen;
+  resolve();
+  socket.welcome();
+  assert.deepEqual(await asked(socket), ['subscribe', 1, 'a']);
+  socket.bring(['ok', 1, { cursor: '0.k:5' }]);
+  assert.equal(await next(subscription), 'live');
+});
+
+test('a leading tab that is quiet is asked, answers, and goes on leading', async (t) => {
+  const { made, tab } = site(t);
+  const [one, two] = [tab(), tab()];
+  const first = one.client.subscribe('a');
+  const second = two.client.subscribe('a');
+  const socket = await until(() => made[0]);
+  socket.welcome();
+  await asked(socket);
+  socket.bring(['ok', 1, { cursor: '0.k:5' }]);
+  assert.deepEqual([await next(first), await next(second)], ['live', 'live']);
+  for (let round = 0; round < 12; round++) {
+    await two.around.pass(5_000);
+    await until(() => [...two.around.timers].some(({ dueMs }) => dueMs === two.around.nowMs + 5_000));
+  }
+  assert.equal(made.length, 1);
+});
+
+function withResolvers() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => (resolve = done));
+  return { promise, resolve };
+}

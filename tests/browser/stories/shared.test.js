@@ -47,3 +47,40 @@ story("when the tab that keeps the connection is closed another takes over, and 
   for (const app of others) assert.deepEqual(await app.messages("orders.eu 21"), messages(21));
   assert.equal((await broker.json("/v1/sessions")).sessions.length, 1);
 });
+
+/** Two tabs of which one can be frozen, the leading one, and the other is in front. */
+async function leaderToFreeze(stage, prepare = async () => {}) {
+  const tabs = await stage.tabs();
+  const page = await stage.tab(tabs.context, CUT);
+  await prepare(page);
+  const { app: first, open, broker } = await startApp(stage, { load: shared, page });
+  const other = await open(await stage.tab(tabs.context, CUT));
+  await other.page.bringToFront();
+  await publish(broker, 1, 2);
+  for (const app of [first, other]) await app.until("orders.eu 2");
+  return { first, other, broker, thaw: await tabs.freeze(page) };
+}
+
+story("when the tab that keeps the connection is frozen another takes over, and once it is back it has everything", async (stage) => {
+  const { first, other, broker, thaw } = await leaderToFreeze(stage);
+  await publish(broker, 3, 20);
+  assert.deepEqual(await other.messages("orders.eu 20"), messages(20));
+  await thaw();
+  assert.deepEqual(await first.messages("orders.eu 20"), messages(20));
+  await first.publish("orders.eu", 21);
+  for (const app of [first, other]) assert.deepEqual(await app.messages("orders.eu 21"), messages(21));
+  assert.equal((await broker.json("/v1/sessions")).sessions.length, 1);
+});
+
+story("a tab that keeps the connection and stands still without notice is not waited for", async (stage) => {
+  const { first, other, broker, thaw } = await leaderToFreeze(stage, (page) => page.addInitScript(() => {
+    document.addEventListener("freeze", (event) => event.stopImmediatePropagation());
+  }));
+  await publish(broker, 3, 20);
+  assert.deepEqual(await other.messages("orders.eu 20"), messages(20));
+  await thaw();
+  assert.deepEqual(await first.messages("orders.eu 20"), messages(20));
+  await other.publish("orders.eu", 21);
+  for (const app of [first, other]) assert.deepEqual(await app.messages("orders.eu 21"), messages(21));
+  await broker.until("one session", async () => (await broker.json("/v1/sessions")).sessions.length === 1);
+});

@@ -8,7 +8,7 @@ import { Shares } from './shares.js';
 
 /** What is used of `navigator.locks`. */
 export interface Locks {
-  request(name: string, options: { signal?: AbortSignal }, held: () => Promise<void> | void): Promise<unknown>;
+  request(name: string, options: { signal?: AbortSignal; steal?: boolean }, held: () => Promise<void> | void): Promise<unknown>;
 }
 
 /** What tabs say to each other. */
@@ -18,36 +18,49 @@ export type Said =
   /** A frame of a tab, to the leader. */
   | { kind: 'asked'; tab: string; frame: unknown[] }
   /** A frame of the leader, to a tab. */
-  | { kind: 'told'; tab: string; frame: unknown[] }
+  | { kind: 'told'; leader: string; tab: string; frame: unknown[] }
   /** There is a new leader. */
-  | { kind: 'leads' }
+  | { kind: 'leads'; leader: string }
+  /** The leader is asked whether it is there; it is. */
+  | { kind: 'there' | 'here'; leader: string }
   /** The leader's connection is closed for good. */
-  | { kind: 'closed'; code: number; reason: string };
+  | { kind: 'closed'; leader: string; code: number; reason: string };
 
 /** How often tabs are told where their quiet filters stand. */
 const TOLD_MS = 25_000;
-/** Tabs know by their locks that the other is there: there is no heartbeat. */
+/** Tabs ask whether the leader is there, and it knows by their locks that they are: there is no heartbeat. */
 const NEVER_MS = 2 ** 31;
 
-/** Leads until what it gives back is called. */
+/** Leads until what it gives back is called, or another does. */
 export function lead(url: string, name: string, options: Options, locks: Locks): () => void {
   const channel = new BroadcastChannel(name);
+  const leader = crypto.getRandomValues(new Uint32Array(4)).join('-');
   const stop = new AbortController();
   const say = (said: Said) => stop.signal.aborted || channel.postMessage(said);
-  const tell = (tab: string, ...frame: unknown[]) => say({ kind: 'told', tab, frame });
+  const tell = (tab: string, ...frame: unknown[]) => say({ kind: 'told', leader, tab, frame });
   const open = (onStatus?: Options['onStatus']) => connect(url, { ...options, onStatus });
   let end: Said | undefined;
   const client = open((status) => {
     if (status.kind !== 'closed') return;
-    end = { ...status, kind: 'closed' };
+    end = { ...status, kind: 'closed', leader };
     clearInterval(timer);
     say(end);
   });
   const shares = new Shares(client, () => open(), tell);
   const timer = setInterval(() => shares.tellCursors(), TOLD_MS);
 
+  const close = () => {
+    stop.abort();
+    clearInterval(timer);
+    channel.close();
+    shares.close();
+  };
+
   channel.onmessage = ({ data }: MessageEvent<Said>) => {
-    if (end) say(end);
+    if (data.kind === 'leads') close();
+    else if (end) say(end);
+    // A frozen tab may still be told what others say, but its timers and its socket stand still.
+    else if (data.kind === 'there') setTimeout(() => data.leader === leader && say({ kind: 'here', leader }));
     else if (data.kind === 'hello') {
       shares.forget(data.tab);
       tell(data.tab, 'welcome', null, { heartbeat_ms: NEVER_MS });
@@ -56,14 +69,8 @@ export function lead(url: string, name: string, options: Options, locks: Locks):
     } else if (data.kind === 'bye') shares.forget(data.tab);
     else if (data.kind === 'asked') answer(client, shares, data.tab, data.frame, tell);
   };
-  say({ kind: 'leads' });
-
-  return () => {
-    stop.abort();
-    clearInterval(timer);
-    channel.close();
-    shares.close();
-  };
+  say({ kind: 'leads', leader });
+  return close;
 }
 
 type Tell = (tab: string, ...frame: unknown[]) => void;
