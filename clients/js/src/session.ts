@@ -82,6 +82,7 @@ export function createSession(chance: () => number): Session {
   let status: Status = { kind: 'connecting' };
   /** When the connection was opened, or asked for. */
   let sinceMs = 0;
+  let heardMs: number;
   /** When it is time to connect, or nothing heard means that the connection is dead. */
   let dueMs = Infinity;
   let goodbye: { code: number; reason: string; afterMs: number | undefined } | undefined;
@@ -105,6 +106,7 @@ export function createSession(chance: () => number): Session {
   const isUp = () => outbox.isOpen || status.kind === 'connecting';
 
   const heard = () => {
+    heardMs = nowMs;
     if (outbox.isOpen) dueMs = nowMs + 2 * heartbeatMs;
   };
 
@@ -257,7 +259,7 @@ export function createSession(chance: () => number): Session {
     /** A link that lives is heard of within a heartbeat; a wait that is not the broker's wish becomes short. */
     wake() {
       tick();
-      if (outbox.isOpen) dueMs = Math.min(dueMs, Math.max(dueMs - heartbeatMs, nowMs) + WAKE_MS);
+      if (outbox.isOpen) dueMs = Math.min(dueMs, Math.max(heardMs + heartbeatMs, nowMs) + WAKE_MS);
       if (status.kind !== 'waiting' || isTold) return;
       dueMs = Math.min(dueMs, nowMs + WAKE_MS * chance());
       status = { ...status, untilMs: dueMs };

@@ -26,6 +26,20 @@ story("a page that was offline has everything once it is online again", async (s
   await app.stands("connected");
 });
 
+story("a page that is online again gives up a link that died without a word before two heartbeats are over", async (stage) => {
+  // Two of them last longer than a story waits for a text.
+  const { app, page, broker, cutter } = await startApp(stage, { config: 'heartbeat = "10500ms"' });
+  await publish(broker, 1, 2);
+  await app.until("orders.eu 2");
+  // The socket stays open and nothing comes over it, as after a change of network: only the event tells.
+  cutter.mute();
+  await page.context().setOffline(true);
+  await publish(broker, 3, 20);
+  assert.equal(await page.evaluate(() => window.app.status), "connected");
+  await page.context().setOffline(false);
+  assert.deepEqual(await app.until("orders.eu 20"), ["live", ...messages(1, 20)]);
+});
+
 story("what a page publishes while it is offline is published once it is online again, in order and once", async (stage) => {
   const { app, page, broker, cutter } = await startApp(stage);
   await page.context().setOffline(true);
