@@ -57,6 +57,8 @@ story("it starts as it says, and the first page shows what curl publishes", asyn
   stage.atEnd(() => started.stop());
   await started.serves(`http://${broker}/healthz`);
   await started.serves(`http://${pages}/events.html`);
+  const { detail } = JSON.parse(await shell.run(snippets.take("sh refused", { broker }), folder));
+  assert.equal(`${detail}\n`, snippets.take("text refused"));
   const page = await stage.page({ expected: /404/ });
   await page.goto(`http://${pages}/events.html`);
   await shows(page, "live\n");
