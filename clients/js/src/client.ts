@@ -122,6 +122,6 @@ function dials(base: string, options: Options): Dial[] {
   const Socket = options.WebSocket ?? (globalThis.WebSocket as SocketClass | undefined);
   const overSse: Dial = async (tell) => (await import('./sse.js')).sse(base, fetch)(tell);
   const found = transports.flatMap((kind) => (kind === 'sse' ? overSse : Socket ? websocket(base, codec, Socket) : []));
-  if (!found.length) throw new FanfareError('unsupported', 'there is no WebSocket here');
+  if (!found.length) throw new FanfareError('unsupported', 'no WebSocket here');
   return found;
 }

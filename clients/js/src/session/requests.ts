@@ -42,8 +42,7 @@ export function createRequests(outbox: Outbox) {
 
   const fail = (id: number, code: string, reason: string) => answer(id, new FanfareError(code, reason));
 
-  const failUnclear = (id: number) =>
-    fail(id, 'unclear', 'the connection broke: it may have been published or not');
+  const failUnclear = (id: number) => fail(id, 'unclear', 'it may have been published or not');
 
   return {
     answer,
