@@ -69,9 +69,8 @@ pub(super) const LIMITS: &[Key] = &[
         "The most bytes that the histories of all topics hold together; beyond, the oldest goes. At least twice \
          frame_bytes."),
     number!("limits.idempotency_keys", limits.idempotency_keys: usize, Count(1..=100_000_000),
-        "The most idempotency keys remembered at once; at it a publish with a new key is refused with 503. Each is \
-         remembered for as long as the next key says, so the default lasts for some 830 a second; the JavaScript \
-         client sends one with each publish. One costs about 230 bytes."),
+        "The most idempotency keys remembered at once, 230 bytes each; then a new one gets 503. The default lasts for \
+         830 a second: JavaScript clients send one with each publish."),
     number!("limits.idempotency", limits.idempotency_ms: u64, Duration(SECOND..=7 * DAY),
         "How long an idempotency key is remembered: the time in which a publish may be retried."),
     number!("limits.history_frames", limits.history_frames: u32, Count(1..=100_000),
