@@ -7,6 +7,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each walk looks for a few of the many events")]
 
+mod backplane;
 mod chance;
 mod cluster;
 mod faults;
@@ -35,8 +36,8 @@ use crate::checker::{self, Event, Report};
 
 pub use chance::Chance;
 pub use faults::Fault;
-pub use plan::{Goal, Habits, Plan, Strike};
-pub use scenarios::{SCENARIOS, Scenario, scenario};
+pub use plan::{Goal, Habits, Joined, Plan, Strike};
+pub use scenarios::{Scenario, scenario, scenarios};
 pub use seen::Seen;
 
 use cluster::Cluster;
@@ -67,7 +68,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Ran> {
     let world = Arc::new(World::new(plan.clone(), history));
     let run = Event::Run { name: plan.name.to_owned(), seed: plan.seed, keeps_all: plan.keeps_all };
     world.history.record(run);
-    let cluster = Cluster::start(&world).await;
+    let cluster = Cluster::start(&world).await?;
     let ran = go(&world, &cluster).await;
     world.history.close()?;
     ran.with_context(|| format!("{} with seed {}: {}", plan.name, plan.seed, path.display()))?;

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use tokio::time::{Instant, sleep_until};
 const CHUNKS_MAX: usize = 1_024;
 /// The longest chunk.
 const CHUNK_BYTES: usize = 16 * 1_024;
+
+/// What marks a connection to Redis that subscribes.
+const SUBSCRIBE: &[u8] = b"SSUBSCRIBE";
 
 /// A direction through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +48,28 @@ struct Weather {
     /// Raised by each cut: a connection ends when it is not what it was at its beginning.
     cuts: u64,
     is_held: [bool; 2],
+    /// Raised by each `hold_subscriptions`: it meets connections that were there before.
+    deafenings: u64,
+    is_deaf: bool,
     delay: Duration,
     jitter: Duration,
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+struct Line {
+    /// The weather when it began.
+    born: Weather,
+    has_subscribed: AtomicBool,
+}
+
+impl Line {
+    fn is_held(&self, way: Way, weather: &Weather) -> bool {
+        let is_deaf = weather.is_deaf
+            && weather.deafenings > self.born.deafenings
+            && self.has_subscribed.load(Ordering::Relaxed);
+        weather.is_held[way as usize] || (way == Way::Out && is_deaf)
+    }
 }
 
 impl Proxy {
@@ -90,6 +113,13 @@ impl Proxy {
         self.weather.send_modify(|weather| weather.is_held = [true; 2]);
     }
 
+    /// Holds back what goes out on connections to Redis that have subscribed by now, until `heal`.
+    pub fn hold_subscriptions(&self) {
+        self.weather.send_modify(|weather| {
+            (weather.deafenings, weather.is_deaf) = (weather.deafenings + 1, true);
+        });
+    }
+
     /// Delays each chunk, each way, by `delay` and up to `jitter` more, in order.
     pub fn delay(&self, delay: Duration, jitter: Duration) {
         self.weather.send_modify(|weather| (weather.delay, weather.jitter) = (delay, jitter));
@@ -97,7 +127,12 @@ impl Proxy {
 
     /// Passes everything again, what was held back first.
     pub fn heal(&self) {
-        self.weather.send_modify(|weather| *weather = Weather { cuts: weather.cuts, ..Weather::default() });
+        self.weather.send_modify(|weather| {
+            *weather = {
+                let Weather { cuts, deafenings, .. } = *weather;
+                Weather { cuts, deafenings, ..Weather::default() }
+            }
+        });
     }
 
     /// How many bytes went this way since the start.
@@ -129,7 +164,7 @@ async fn serve(
                 let Ok((client, _)) = listener.accept().await else { continue };
                 let now = *weather.borrow();
                 if !now.refuses {
-                    tokio::spawn(pass(client, to, now.cuts, weather.clone(), bytes.clone()));
+                    tokio::spawn(pass(client, to, now, weather.clone(), bytes.clone()));
                 }
             }
         } => {}
@@ -140,7 +175,7 @@ async fn serve(
 async fn pass(
     client: TcpStream,
     to: SocketAddr,
-    cuts: u64,
+    born: Weather,
     weather: watch::Receiver<Weather>,
     bytes: Arc<[AtomicU64; 2]>,
 ) {
@@ -148,12 +183,13 @@ async fn pass(
     for stream in [&client, &server] {
         stream.set_nodelay(true).expect("a TCP socket has no delay");
     }
+    let line = Line { born, has_subscribed: AtomicBool::new(false) };
     let mut cut = weather.clone();
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::select! {
-        _ = cut.wait_for(|weather| weather.cuts != cuts) => {}
-        () = pump(from_client, to_server, Way::In, weather.clone(), &bytes) => {}
-        () = pump(from_server, to_client, Way::Out, weather.clone(), &bytes) => {}
+        _ = cut.wait_for(|weather| weather.cuts != born.cuts) => {}
+        () = pump(from_client, to_server, Way::In, weather.clone(), &line, &bytes) => {}
+        () = pump(from_server, to_client, Way::Out, weather.clone(), &line, &bytes) => {}
     }
 }
 
@@ -163,6 +199,7 @@ async fn pump(
     mut to: OwnedWriteHalf,
     way: Way,
     mut weather: watch::Receiver<Weather>,
+    line: &Line,
     bytes: &[AtomicU64; 2],
 ) {
     let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
@@ -173,6 +210,9 @@ async fn pump(
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             if !matches!(from.read_buf(&mut chunk).await, Ok(1..)) {
                 break;
+            }
+            if way == Way::In && chunk.windows(SUBSCRIBE.len()).any(|window| window == SUBSCRIBE) {
+                line.has_subscribed.store(true, Ordering::Relaxed);
             }
             let Weather { delay, jitter, .. } = *watched.borrow();
             // A small generator of Lehmer's kind is chance enough.
@@ -189,7 +229,7 @@ async fn pump(
             if due > Instant::now() {
                 sleep_until(due).await;
             }
-            let is_open = weather.wait_for(|weather| !weather.is_held[way as usize]).await.is_ok();
+            let is_open = weather.wait_for(|weather| !line.is_held(way, weather)).await.is_ok();
             if !is_open || to.write_all(&chunk).await.is_err() {
                 break;
             }
@@ -275,5 +315,25 @@ mod tests {
         }
         assert_eq!(all, b"abcdef");
         assert!(began.elapsed() >= Duration::from_millis(10), "twice the delay");
+    }
+
+    #[tokio::test]
+    async fn what_has_subscribed_is_held_back_and_what_comes_later_is_not() {
+        let (proxy, mut calls) = echo().await;
+        let mut old = TcpStream::connect(proxy.address()).await.unwrap();
+        for (stream, said) in [(&mut calls, "GET x"), (&mut old, "SSUBSCRIBE x")] {
+            stream.write_all(said.as_bytes()).await.unwrap();
+            assert_eq!(heard(stream).await, said.as_bytes());
+        }
+        proxy.hold_subscriptions();
+        old.write_all(b"held").await.unwrap();
+        let mut new = TcpStream::connect(proxy.address()).await.unwrap();
+        for (stream, said) in [(&mut calls, "GET y"), (&mut new, "SSUBSCRIBE y")] {
+            stream.write_all(said.as_bytes()).await.unwrap();
+            assert_eq!(heard(stream).await, said.as_bytes());
+        }
+        assert_eq!(proxy.bytes(Way::Out), 34);
+        proxy.heal();
+        assert_eq!(heard(&mut old).await, b"held");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use fanfare_tests::checker;
-use fanfare_tests::harness::{self, SCENARIOS, Scenario};
+use fanfare_tests::harness::{self, Scenario, scenarios};
 
 const USAGE: &str = "\
 usage: faults <command>
@@ -41,8 +41,8 @@ async fn main() -> ExitCode {
 }
 
 fn list() -> anyhow::Result<()> {
-    for scenario in SCENARIOS {
-        writeln!(io::stdout(), "{:8} {}", scenario.name, scenario.about)?;
+    for scenario in scenarios() {
+        writeln!(io::stdout(), "{:13} {}", scenario.name, scenario.about)?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ async fn soak(minutes: &str, rest: &[&str]) -> anyhow::Result<()> {
     let (begun, lasts) = (Instant::now(), Duration::from_secs(60 * minutes));
     let mut failed = 0;
     while begun.elapsed() < lasts {
-        for scenario in SCENARIOS {
+        for scenario in scenarios() {
             if let Err(error) = run(scenario, seed, SOAK_LENGTH).await {
                 eprintln!("{error:#}");
                 failed += 1;

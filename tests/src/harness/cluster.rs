@@ -1,39 +1,66 @@
-//! The nodes: real processes that are started, harmed, and started again.
+//! The nodes, and the Redis that joins them: real processes that are started, harmed, and started again.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::backplane::Backplane;
 use super::faults::Fault;
-use super::plan::Strike;
+use super::plan::{Plan, Strike};
 use super::reads;
 use super::world::World;
 use crate::broker::{Broker, Setup};
 use crate::checker::Event;
+use crate::http::{Answer, Ask, read_answer};
+use crate::wire::Wire;
+
+/// How long a node may take to be ready again; longer than it promises, which is for the checker.
+const HEALS_WITHIN: Duration = Duration::from_secs(20);
+/// How long a node may take to see that it is cut off; longer than it promises, too.
+const RED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a stuck subscription may keep messages from subscribers.
+const HEARS_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer may take, and the time between two questions.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The processes of a run.
 pub(super) struct Cluster {
+    backplane: Option<Backplane>,
     nodes: Mutex<Vec<Option<Broker>>>,
 }
 
 impl Cluster {
-    /// Starts all nodes.
-    pub(super) async fn start(world: &World) -> Cluster {
-        let cluster = Cluster { nodes: Mutex::new((0..world.plan.nodes).map(|_| None).collect()) };
-        for node in 0..world.plan.nodes {
+    /// Starts what joins the nodes, and all nodes.
+    pub(super) async fn start(world: &World) -> anyhow::Result<Cluster> {
+        let Plan { nodes, joined, .. } = world.plan;
+        let backplane = joined.map(|joined| spawn_blocking(move || Backplane::start(joined, nodes)));
+        let backplane = match backplane {
+            Some(started) => Some(started.await?),
+            None => None,
+        };
+        let cluster = Cluster { backplane, nodes: Mutex::new((0..nodes).map(|_| None).collect()) };
+        for node in 0..nodes {
             cluster.start_node(node, world).await;
         }
-        cluster
+        let ready = cluster.until_readiness(0..nodes, 200, world);
+        timeout(HEALS_WITHIN, ready).await.context("the nodes are ready")?;
+        Ok(cluster)
     }
 
-    /// Carries out all strikes, one behind the other.
+    /// Carries out all strikes, one behind the other, each with everybody in place.
     pub(super) async fn strike_all(&self, world: &World) -> anyhow::Result<()> {
         for strike in &world.plan.strikes {
             world.until_published(strike.after_publishes).await;
+            world.until_all_follow().await;
             self.strike(strike, world).await.with_context(|| strike.fault.name())?;
+            // Who does not heal in time is for the checker to name.
+            drop(timeout(HEALS_WITHIN, self.until_readiness(0..world.plan.nodes, 200, world)).await);
             reads::read_lives(world, 0).await.with_context(|| strike.fault.name())?;
         }
         Ok(())
@@ -43,7 +70,7 @@ impl Cluster {
         let (fault, node) = (strike.fault, strike.node);
         let event = |begins| Event::Fault {
             name: fault.name().to_owned(),
-            node: Some(world.node(node)),
+            node: (!fault.is_for_all()).then(|| world.node(node)),
             begins,
             severs: fault.severs(),
         };
@@ -65,13 +92,75 @@ impl Cluster {
                 sleep(lasts).await;
                 self.signal(node, "CONT");
             }
+            _ => {
+                let backplane = self.backplane.as_ref().context("the nodes are joined")?;
+                let losses = self.losses(world).await?;
+                backplane.harm(fault, node).await?;
+                self.until_shown(strike, losses, world).await?;
+                sleep(lasts).await;
+                if fault == Fault::RedisSlow {
+                    let lost = self.losses(world).await? - losses;
+                    anyhow::ensure!(
+                        lost == 0.0,
+                        "{lost} connections to Redis were lost though it was only slow"
+                    );
+                }
+                backplane.heal(fault).await?;
+            }
         }
         world.history.record(event(false));
         Ok(())
     }
 
+    /// Waits until a fault of the backplane shows.
+    async fn until_shown(&self, strike: &Strike, losses: f64, world: &World) -> anyhow::Result<()> {
+        let Strike { fault, node, .. } = *strike;
+        match fault {
+            Fault::RedisFull => world.until_refused().await,
+            Fault::RedisSlow => {}
+            Fault::Deafen => {
+                let healed = async {
+                    while self.losses(world).await? == losses {
+                        sleep(LOOK_AGAIN).await;
+                    }
+                    world.until_heard(node).await;
+                    anyhow::Ok(())
+                };
+                timeout(HEARS_WITHIN, healed).await.context("the stuck subscription is not replaced")??;
+            }
+            _ => {
+                let met = if fault.is_for_all() { 0..world.plan.nodes } else { node..node + 1 };
+                // Who does not see it in time is for the checker to name.
+                drop(timeout(RED_WITHIN, self.until_readiness(met, 503, world)).await);
+                world.until_failed().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn until_readiness(&self, nodes: Range<usize>, status: u16, world: &World) {
+        for node in nodes {
+            while ask(world, node, "/readyz").await.is_none_or(|answer| answer.status != status) {
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// How often nodes have lost their Redis.
+    async fn losses(&self, world: &World) -> anyhow::Result<f64> {
+        let mut losses = 0.0;
+        for node in 0..world.plan.nodes {
+            let answer = ask(world, node, "/metrics").await.context("a node tells its figures")?;
+            let figure =
+                |line: &str| line.strip_prefix("fanfare_backplane_losses_total ")?.parse::<f64>().ok();
+            losses += answer.text().lines().find_map(figure).unwrap_or(0.0);
+        }
+        Ok(losses)
+    }
+
     async fn start_node(&self, node: usize, world: &World) {
-        let broker = Setup::new().config(&world.plan.config).start().await;
+        let joined = self.backplane.as_ref().map_or_else(String::new, |backplane| backplane.config(node));
+        let broker = Setup::new().config(&format!("{}{joined}", world.plan.config)).start().await;
         let epoch = broker.epoch.parse().ok();
         world.history.record(Event::Node { node: world.node(node), up: true, epoch });
         world.move_to(node, Some(broker.address));
@@ -98,4 +187,16 @@ impl Cluster {
     fn nodes(&self) -> MutexGuard<'_, Vec<Option<Broker>>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a node answers to a `GET`; nothing if it does not.
+async fn ask(world: &World, node: usize, target: &str) -> Option<Answer> {
+    let address = world.address(node).await;
+    let answer = async {
+        let mut wire = Wire::from(TcpStream::connect(address).await.ok()?);
+        let ask = Ask::new("GET", target).header("connection", "close");
+        wire.write(&ask.bytes(&address.to_string())).await.ok()?;
+        read_answer(&mut wire).await
+    };
+    timeout(ANSWER_MAX, answer).await.ok().flatten()
 }

@@ -13,6 +13,12 @@ pub struct Plan {
     pub seed: u64,
     /// How many nodes there are.
     pub nodes: usize,
+    /// What joins them; nothing if there is one.
+    pub joined: Option<Joined>,
+    /// The one node that is published to, if it is not all.
+    pub publish_at: Option<usize>,
+    /// The one node that is subscribed at, if it is not all.
+    pub subscribe_at: Option<usize>,
     /// The configuration of each node.
     pub config: String,
     /// True if the configuration keeps more than the run publishes.
@@ -35,10 +41,19 @@ pub struct Plan {
     pub goal: Goal,
 }
 
+/// What a Redis that joins nodes does with what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// It has it on its disk before it answers.
+    Persistent,
+    /// It loses it with its process.
+    Forgetful,
+}
+
 /// One fault with its place in the run.
 #[derive(Debug, Clone)]
 pub struct Strike {
-    /// It begins once this many publishes were answered since the one before was healed.
+    /// It begins once this many publishes were answered since the one before was healed, and all subscribers follow.
     pub after_publishes: u64,
     /// What.
     pub fault: Fault,
@@ -55,6 +70,10 @@ pub struct Goal {
     pub publishes: u64,
     /// Answered subscribes in all.
     pub joins: u64,
+    /// Publishes that were refused.
+    pub refusals: u64,
+    /// Answers that repeated an earlier one.
+    pub repeats: u64,
 }
 
 /// How a subscriber behaves.

@@ -59,7 +59,7 @@ impl Publisher {
         let topic = self.chance.one_of(&self.world.plan.topics).clone();
         let key = (!self.chance.once_in(KEYLESS_ONCE_IN)).then(|| data.clone());
         loop {
-            let (node, address) = self.world.some_node(&mut self.chance).await;
+            let (node, address) = self.world.some_node(self.world.plan.publish_at, &mut self.chance).await;
             let start = self.world.history.now();
             let tried = self.attempt(address, &topic, &data, key.as_deref()).await;
             let (outcome, is_refusal) = (tried.outcome, tried.outcome == Outcome::Refused);
@@ -77,8 +77,9 @@ impl Publisher {
                 why: tried.why,
             });
             if outcome == Outcome::Ok {
-                return self.world.count_published();
+                return self.world.count_published(tried.repeated);
             }
+            self.world.count_failed(is_refusal);
             if key.is_none() || (is_refusal && !self.world.is_pouring()) {
                 return;
             }
@@ -114,7 +115,11 @@ impl Publisher {
         };
         wire.write(bytes).await?;
         if is_lost {
-            return Err(io::Error::other("the answer is not waited for"));
+            // Who goes away at once may never have been heard; who goes with the answer on its way was.
+            if self.chance.once_in(2) {
+                drop(read_answer(wire).await);
+            }
+            return Err(io::Error::other("the answer is lost"));
         }
         read_answer(wire).await.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }

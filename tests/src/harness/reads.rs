@@ -1,9 +1,12 @@
 //! Reads what is kept once nothing is published any more, and where each life of numbering has ended.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use fanfare_protocol::Position;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
 
 use super::world::World;
 use crate::checker::Event;
@@ -11,6 +14,9 @@ use crate::http::{Ask, read_answer};
 use crate::watchdog::within;
 use crate::wire::Wire;
 
+/// How long a node may say that it can't read, and the time between two questions.
+const HEALS_WITHIN: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_millis(50);
 /// The most frames of one answer.
 const PAGE: usize = 1_000;
 
@@ -81,12 +87,16 @@ impl Reader<'_> {
     async fn page(&mut self, topic: &str, after: Option<Position>, limit: usize) -> anyhow::Result<Value> {
         let after = after.map_or_else(String::new, |after| format!("&after={after}"));
         let ask = Ask::new("GET", &format!("/v1/topics/{topic}/messages?limit={limit}{after}"));
-        self.wire.write(&ask.bytes("localhost")).await?;
-        let answer = read_answer(&mut self.wire).await.context("the node does not answer")?;
-        if answer.status != 200 {
-            bail!("the history of {topic:?} can't be read: {}", answer.text());
+        let begun = Instant::now();
+        loop {
+            self.wire.write(&ask.bytes("localhost")).await?;
+            let answer = read_answer(&mut self.wire).await.context("the node does not answer")?;
+            match answer.status {
+                200 => return Ok(answer.json()),
+                503 if begun.elapsed() < HEALS_WITHIN => sleep(AGAIN).await,
+                _ => bail!("the history of {topic:?} can't be read: {}", answer.text()),
+            }
         }
-        Ok(answer.json())
     }
 }
 

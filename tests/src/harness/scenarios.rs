@@ -1,5 +1,7 @@
 //! The runs that there are, by name; each is drawn from a seed and has a length.
 
+mod joined;
+
 use super::chance::Chance;
 use super::faults::Fault;
 use super::plan::{Goal, Habits, Plan, Strike};
@@ -14,8 +16,8 @@ pub struct Scenario {
     draw: fn(Plan, &mut Chance, u64) -> Plan,
 }
 
-/// All runs.
-pub const SCENARIOS: &[Scenario] = &[
+/// All runs with one node, in memory.
+const ALONE: &[Scenario] = &[
     Scenario { name: "calm", about: "nothing goes wrong", draw: calm },
     Scenario { name: "kill", about: "a node is killed and comes back empty, again and again", draw: kill },
     Scenario { name: "roll", about: "a node is told to stop and another comes, again and again", draw: roll },
@@ -42,9 +44,14 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "flood", about: "publishers are faster than the broker may take", draw: flood },
 ];
 
+/// All runs.
+pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    ALONE.iter().chain(joined::JOINED)
+}
+
 /// The scenario of this name.
 pub fn scenario(name: &str) -> Option<&'static Scenario> {
-    SCENARIOS.iter().find(|scenario| scenario.name == name)
+    scenarios().find(|scenario| scenario.name == name)
 }
 
 impl Scenario {
@@ -55,6 +62,9 @@ impl Scenario {
             name: self.name,
             seed,
             nodes: 1,
+            joined: None,
+            publish_at: None,
+            subscribe_at: None,
             config: config(KEEP_ALL, ""),
             keeps_all: true,
             topics: (0..12).map(|n| format!("t.{}.{n}", n % 3)).collect(),
@@ -64,7 +74,7 @@ impl Scenario {
             answers_lost_once_in: 0,
             subscribers: Vec::new(),
             strikes: Vec::new(),
-            goal: Goal { publishes: 1_500 * length, joins: 0 },
+            goal: Goal { publishes: 1_500 * length, ..Goal::default() },
         };
         (self.draw)(plan, &mut chance, length)
     }
@@ -132,7 +142,8 @@ fn cuts(plan: Plan, _: &mut Chance, _: u64) -> Plan {
         habits.cuts_once_in = 60;
         habits.last = Some(3);
     });
-    Plan { subscribers, answers_lost_once_in: 10, ..plan }
+    let goal = Goal { repeats: 1, ..plan.goal };
+    Plan { subscribers, answers_lost_once_in: 10, goal, ..plan }
 }
 
 fn trim(plan: Plan, _: &mut Chance, length: u64) -> Plan {
@@ -143,13 +154,18 @@ fn trim(plan: Plan, _: &mut Chance, length: u64) -> Plan {
         habits.lies_once_in = 3;
     });
     let config = config("filter = \">\"\nhistory = { count = 8 }", "");
-    let goal = Goal { publishes: 4_000 * length, joins: 0 };
+    let goal = Goal { publishes: 4_000 * length, ..Goal::default() };
     Plan { subscribers, config, keeps_all: false, goal, pace_ms: 0, ..plan }
 }
 
 fn join(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let subscribers = crowd(|habits| habits.leaves_once_in = 2);
-    Plan { subscribers, goal: Goal { publishes: 1_000, joins: 2_500 * length }, pace_ms: 1, ..plan }
+    Plan {
+        subscribers,
+        goal: Goal { publishes: 1_000, joins: 2_500 * length, ..Goal::default() },
+        pace_ms: 1,
+        ..plan
+    }
 }
 
 fn wild(plan: Plan, _: &mut Chance, length: u64) -> Plan {
@@ -158,7 +174,11 @@ fn wild(plan: Plan, _: &mut Chance, length: u64) -> Plan {
         habits.leaves_once_in = 30;
         habits.lies_once_in = 2;
     });
-    Plan { subscribers, goal: Goal { publishes: 1_000 * length, joins: 500 * length }, ..plan }
+    Plan {
+        subscribers,
+        goal: Goal { publishes: 1_000 * length, joins: 500 * length, ..Goal::default() },
+        ..plan
+    }
 }
 
 /// Readers on whose connections little fits, and who pause until more was published than fits anywhere.
@@ -172,7 +192,7 @@ fn slow_readers(plan: Plan, length: u64, change: impl Fn(&mut Habits)) -> Plan {
     let limits = "outbox_bytes = \"64KiB\"\nframe_bytes = \"16KiB\"";
     // Who pauses answers no heartbeat, and is not to be found silent before it is slow.
     let config = config(KEEP_ALL, limits).replace("500ms", "5s");
-    let goal = Goal { publishes: 6_000 * length, joins: 0 };
+    let goal = Goal { publishes: 6_000 * length, ..Goal::default() };
     Plan { subscribers, config, data_bytes: 8_000, pace_ms: 0, goal, ..plan }
 }
 
@@ -195,6 +215,6 @@ fn flood(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let limits =
         "inbox_bytes = \"32KiB\"\nframe_bytes = \"8KiB\"\npublish_wait = \"2ms\"\nwaiting_publishes = 8";
     let config = config(KEEP_ALL, limits);
-    let goal = Goal { publishes: 8_000 * length, joins: 0 };
+    let goal = Goal { publishes: 8_000 * length, refusals: 1, ..Goal::default() };
     Plan { subscribers: crowd(|_| {}), config, publishers: 16, pace_ms: 0, data_bytes: 3_000, goal, ..plan }
 }

@@ -1,6 +1,9 @@
 //! What a history has seen, in figures: a run that shows nothing of its fault is no test of it.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+
+use fanfare_protocol::Epoch;
 
 use crate::checker::{Event, Line, Outcome};
 
@@ -13,8 +16,12 @@ pub struct Seen {
     pub refused: usize,
     /// Attempts whose outcome is unknown.
     pub unknown: usize,
+    /// Of those, the ones that a Redis out of reach was the reason for.
+    pub unavailable: usize,
     /// Answers that repeated an earlier one.
     pub repeated: usize,
+    /// Of those, the ones of a message that was first tried on another node.
+    pub repeated_elsewhere: usize,
     /// Subscribes that were answered.
     pub joined: usize,
     /// Of those, the ones that resumed with something missing.
@@ -31,10 +38,28 @@ pub struct Seen {
     pub null_gaps: usize,
     /// Sessions.
     pub sessions: usize,
+    /// Sessions at another node than the one before of the same client.
+    pub moved: usize,
     /// Sessions that were closed as too slow.
     pub too_slow: usize,
     /// Lives of numbering that nodes showed.
     pub lives: usize,
+    /// Faults that were healed.
+    pub faults: usize,
+    /// Times that a node said that it is not ready.
+    pub unready: usize,
+}
+
+/// What must be remembered to count.
+#[derive(Debug, Default)]
+struct Before<'a> {
+    /// The sessions of the first subscriber.
+    first: BTreeSet<u64>,
+    lives: BTreeSet<Epoch>,
+    /// Where each client was.
+    node_of: BTreeMap<&'a str, &'a str>,
+    /// Where each message was first tried.
+    tried_at: HashMap<&'a str, &'a str>,
 }
 
 const TOO_SLOW: u16 = 4500;
@@ -42,19 +67,17 @@ const TOO_SLOW: u16 = 4500;
 impl Seen {
     /// Counts what is in a history.
     pub fn of(lines: &[Line]) -> Seen {
-        let mut seen = Seen::default();
-        let mut first = Vec::new();
+        let (mut seen, mut before) = (Seen::default(), Before::default());
         for line in lines {
             match &line.event {
-                Event::Publish { outcome, repeated, .. } => {
-                    seen.published += usize::from(*outcome == Outcome::Ok);
-                    seen.refused += usize::from(*outcome == Outcome::Refused);
-                    seen.unknown += usize::from(*outcome == Outcome::Unknown);
-                    seen.repeated += usize::from(*repeated);
-                }
-                Event::Open { session, client, .. } => {
+                Event::Publish { .. } => seen.count_publish(&line.event, &mut before),
+                Event::Open { session, client, node } => {
                     seen.sessions += 1;
-                    first.extend((client == "s1").then_some(*session));
+                    if client == "s1" {
+                        before.first.insert(*session);
+                    }
+                    let last = before.node_of.insert(client, node);
+                    seen.moved += usize::from(last.is_some_and(|last| last != node));
                 }
                 Event::Ok { resumed, .. } => {
                     seen.joined += 1;
@@ -63,30 +86,47 @@ impl Seen {
                 Event::Refused { .. } => seen.not_joined += 1,
                 Event::Message { session, .. } => {
                     seen.received += 1;
-                    seen.received_by_first += usize::from(first.contains(session));
+                    seen.received_by_first += usize::from(before.first.contains(session));
                 }
                 Event::Gap { topic: Some(_), .. } => seen.topic_gaps += 1,
                 Event::Gap { topic: None, .. } => seen.null_gaps += 1,
                 Event::Close { code: Some(TOO_SLOW), .. } => seen.too_slow += 1,
-                Event::Node { epoch: Some(_), .. } => seen.lives += 1,
+                Event::Node { epoch: Some(epoch), .. } => drop(before.lives.insert(*epoch)),
+                Event::Fault { begins: false, .. } => seen.faults += 1,
+                Event::Ready { ready: false, .. } => seen.unready += 1,
                 _ => {}
             }
         }
+        seen.lives = before.lives.len();
         seen
+    }
+
+    fn count_publish<'a>(&mut self, event: &'a Event, before: &mut Before<'a>) {
+        let Event::Publish { node, data, outcome, repeated, position, why, .. } = event else { return };
+        self.published += usize::from(*outcome == Outcome::Ok);
+        self.refused += usize::from(*outcome == Outcome::Refused);
+        self.unknown += usize::from(*outcome == Outcome::Unknown);
+        self.unavailable += usize::from(why.as_deref() == Some("503 unavailable"));
+        self.repeated += usize::from(*repeated);
+        let first = *before.tried_at.entry(data).or_insert(node);
+        self.repeated_elsewhere += usize::from(*repeated && first != node);
+        before.lives.extend(position.map(|position| position.epoch));
     }
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} published", self.published)?;
-        write!(f, " ({} refused, {} unknown, {} repeated)", self.refused, self.unknown, self.repeated)?;
-        write!(f, ", {} joined in {} sessions", self.joined, self.sessions)?;
+        write!(f, " ({} refused, {} unknown", self.refused, self.unknown)?;
+        write!(f, ", {} of them unavailable", self.unavailable)?;
+        write!(f, ", {} repeated, {} elsewhere)", self.repeated, self.repeated_elsewhere)?;
+        write!(f, ", {} joined in {} sessions, {} at another node", self.joined, self.sessions, self.moved)?;
         write!(
             f,
             " ({} not resumed, {} refused, {} too slow)",
             self.not_resumed, self.not_joined, self.too_slow
         )?;
         write!(f, ", {} received with {} and {} gaps", self.received, self.topic_gaps, self.null_gaps)?;
-        write!(f, ", {} lives", self.lives)
+        write!(f, ", {} lives, {} faults, {} times unready", self.lives, self.faults, self.unready)
     }
 }

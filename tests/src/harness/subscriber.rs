@@ -30,6 +30,7 @@ const FOREIGN: &str = "0.f0re1gn:7";
 /// A subscriber with its books.
 pub(super) struct Subscriber {
     name: String,
+    own_number: usize,
     habits: Habits,
     world: Arc<World>,
     chance: Chance,
@@ -44,6 +45,7 @@ pub(super) struct Subscriber {
 struct Session {
     link: Link,
     number: u64,
+    node: usize,
     next_id: u64,
     /// The filters, by number, whose answers are awaited, by the request's id.
     asked: BTreeMap<u64, (usize, Asked)>,
@@ -62,6 +64,7 @@ impl Subscriber {
         let habits = world.plan.subscribers[number].clone();
         Subscriber {
             name: format!("s{}", number + 1),
+            own_number: number,
             chance: Chance::of(world.plan.seed).fork(number),
             stage: world.stage(),
             standings: habits.filters.iter().map(|filter| Standing::new(filter)).collect(),
@@ -75,7 +78,7 @@ impl Subscriber {
     /// Connects, follows and comes back until the run is over.
     pub(super) async fn run(mut self) {
         while *self.stage.borrow() != Stage::Over {
-            let (node, address) = self.world.some_node(&mut self.chance).await;
+            let (node, address) = self.world.some_node(self.world.plan.subscribe_at, &mut self.chance).await;
             if let Ok(link) = Link::open(address, self.habits.encoding, self.habits.is_narrow).await {
                 self.follow(link, node).await;
             }
@@ -86,11 +89,12 @@ impl Subscriber {
     async fn follow(&mut self, link: Link, node: usize) {
         let number = self.world.open_session();
         let mut session =
-            Session { link, number, next_id: 0, asked: BTreeMap::new(), silence_max: SILENCE_MAX };
+            Session { link, number, node, next_id: 0, asked: BTreeMap::new(), silence_max: SILENCE_MAX };
         let (client, node) = (self.name.clone(), self.world.node(node));
         self.world.history.record(Event::Open { session: number, client, node });
         self.standings.iter_mut().for_each(|standing| standing.step = Step::Away);
         let end = self.converse(&mut session).await;
+        self.world.set_following(self.own_number, false);
         let code = end.ok();
         self.world.history.record(Event::Close { session: number, code });
     }
@@ -200,7 +204,10 @@ impl Subscriber {
             }
             Some("ok") => self.hear_ok(session, frame).await?,
             Some("error") => self.hear_error(session, frame).await?,
-            Some("message") => self.hear_message(session.number, frame, None),
+            Some("message") => {
+                self.hear_message(session.number, frame, None);
+                self.world.count_heard(session.node);
+            }
             Some("gap") => self.hear_gap(session.number, frame, None),
             Some("replay") => {
                 let filter = frame[1].as_str().expect("a replay has a filter").to_owned();
@@ -288,8 +295,10 @@ impl Subscriber {
         self.world.history.record(Event::Gap { session, topic, from, to, replay });
     }
 
-    /// Tells, once, that it is at the end of everything.
+    /// Tells whether it follows everything and, once, that it is at the end of it.
     fn look_around(&mut self) {
+        let follows = self.standings.iter().all(|standing| standing.step == Step::Live);
+        self.world.set_following(self.own_number, follows);
         let Stage::Settling(end) = *self.stage.borrow() else { return };
         if !self.is_there && self.standings.iter().all(|standing| standing.is_at(end)) {
             self.is_there = true;

@@ -34,6 +34,14 @@ pub(super) struct World {
     /// Publishes that were answered with a position.
     published: watch::Sender<u64>,
     joined: watch::Sender<u64>,
+    refused: watch::Sender<u64>,
+    repeated: watch::Sender<u64>,
+    /// Publishes that were not answered with a position.
+    failed: watch::Sender<u64>,
+    /// Live messages that came to subscribers of each node.
+    heard: Vec<watch::Sender<u64>>,
+    /// Which subscribers follow all that they want to follow.
+    following: watch::Sender<Vec<bool>>,
     /// Subscribers that are at the end.
     there: watch::Sender<usize>,
     sessions: AtomicU64,
@@ -44,11 +52,16 @@ impl World {
     pub(super) fn new(plan: Plan, history: History) -> World {
         World {
             addresses: (0..plan.nodes).map(|_| watch::Sender::new(None)).collect(),
+            heard: (0..plan.nodes).map(|_| watch::Sender::new(0)).collect(),
+            following: watch::Sender::new(vec![false; plan.subscribers.len()]),
             plan,
             history,
             stage: watch::Sender::new(Stage::Pouring),
             published: watch::Sender::new(0),
             joined: watch::Sender::new(0),
+            refused: watch::Sender::new(0),
+            repeated: watch::Sender::new(0),
+            failed: watch::Sender::new(0),
             there: watch::Sender::new(0),
             sessions: AtomicU64::new(0),
             reads: AtomicU64::new(0),
@@ -71,8 +84,11 @@ impl World {
         address.expect("it was waited for")
     }
 
-    /// One of the nodes that listen; if none does, the first that is waited for.
-    pub(super) async fn some_node(&self, chance: &mut Chance) -> (usize, SocketAddr) {
+    /// The node that is wanted, or one of those that listen; if none does, the first that is waited for.
+    pub(super) async fn some_node(&self, wanted: Option<usize>, chance: &mut Chance) -> (usize, SocketAddr) {
+        if let Some(node) = wanted {
+            return (node, self.address(node).await);
+        }
         let first = chance.below(self.plan.nodes);
         for node in (0..self.plan.nodes).map(|step| (first + step) % self.plan.nodes) {
             let address = *self.addresses[node].borrow();
@@ -105,8 +121,22 @@ impl World {
         self.reads.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(super) fn count_published(&self) {
+    pub(super) fn count_published(&self, is_repeated: bool) {
         self.published.send_modify(|count| *count += 1);
+        self.repeated.send_modify(|count| *count += u64::from(is_repeated));
+    }
+
+    pub(super) fn count_failed(&self, is_refused: bool) {
+        self.failed.send_modify(|count| *count += 1);
+        self.refused.send_modify(|count| *count += u64::from(is_refused));
+    }
+
+    pub(super) fn count_heard(&self, node: usize) {
+        self.heard[node].send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn set_following(&self, subscriber: usize, follows: bool) {
+        self.following.send_if_modified(|all| std::mem::replace(&mut all[subscriber], follows) != follows);
     }
 
     pub(super) fn count_joined(&self) {
@@ -119,17 +149,42 @@ impl World {
 
     /// Waits until `more` publishes were answered from here on.
     pub(super) async fn until_published(&self, more: u64) {
-        let mut published = self.published.subscribe();
-        let wanted = *published.borrow() + more;
-        published.wait_for(|count| *count >= wanted).await.expect("the world holds the sender");
+        until_more(&self.published, more).await;
+    }
+
+    /// Waits until another publish has failed.
+    pub(super) async fn until_failed(&self) {
+        until_more(&self.failed, 1).await;
+    }
+
+    /// Waits until another publish was refused.
+    pub(super) async fn until_refused(&self) {
+        until_more(&self.refused, 1).await;
+    }
+
+    /// Waits until another live message came to a subscriber of this node.
+    pub(super) async fn until_heard(&self, node: usize) {
+        until_more(&self.heard[node], 1).await;
+    }
+
+    /// Waits until all subscribers follow all that they want to follow.
+    pub(super) async fn until_all_follow(&self) {
+        let mut following = self.following.subscribe();
+        let all = |all: &Vec<bool>| all.iter().all(|follows| *follows);
+        following.wait_for(all).await.expect("the world holds the sender");
     }
 
     /// Waits until what was to be done is done.
     pub(super) async fn reach_goal(&self) {
         let goal = self.plan.goal;
-        let (mut published, mut joined) = (self.published.subscribe(), self.joined.subscribe());
-        published.wait_for(|count| *count >= goal.publishes).await.expect("the world holds the sender");
-        joined.wait_for(|count| *count >= goal.joins).await.expect("the world holds the sender");
+        for (count, wanted) in [
+            (&self.published, goal.publishes),
+            (&self.joined, goal.joins),
+            (&self.refused, goal.refusals),
+            (&self.repeated, goal.repeats),
+        ] {
+            until_at_least(count, wanted).await;
+        }
     }
 
     /// Waits until all subscribers are at the end.
@@ -138,4 +193,13 @@ impl World {
         let all = self.plan.subscribers.len();
         there.wait_for(|count| *count >= all).await.expect("the world holds the sender");
     }
+}
+
+async fn until_more(count: &watch::Sender<u64>, more: u64) {
+    let wanted = *count.borrow() + more;
+    until_at_least(count, wanted).await;
+}
+
+async fn until_at_least(count: &watch::Sender<u64>, wanted: u64) {
+    count.subscribe().wait_for(|count| *count >= wanted).await.expect("the world holds the sender");
 }
