@@ -28,8 +28,9 @@ pub(super) struct Facts {
     pub(super) current: BTreeMap<u16, Epoch>,
     /// When each life was first seen.
     seen: BTreeMap<Epoch, u64>,
-    /// With a single node: what it had answered to publishers by when, the highest seq of each life.
-    answered: HashMap<Epoch, Vec<Answered>>,
+    /// What each node had answered to publishers by when, the highest seq of each life.
+    answered: HashMap<(u32, Epoch), Vec<Answered>>,
+    nodes: Names,
 }
 
 /// A life's place in its chain.
@@ -96,9 +97,9 @@ impl Facts {
         self.seen.get(&epoch).is_some_and(|seen| *seen < at)
     }
 
-    /// The highest seq of a life that was answered before that time, and the line.
-    pub(super) fn answered_before(&self, epoch: Epoch, at: u64) -> Option<(u64, usize)> {
-        let answers = self.answered.get(&epoch)?;
+    /// The highest seq of a life that a node had answered before that time, and the line.
+    pub(super) fn answered_before(&self, node: &str, epoch: Epoch, at: u64) -> Option<(u64, usize)> {
+        let answers = self.answered.get(&(self.nodes.known(node)?, epoch))?;
         let count = answers.partition_point(|answered| answered.end < at);
         let answered = answers.get(count.checked_sub(1)?)?;
         Some((answered.seq_max, answered.line))
@@ -175,22 +176,18 @@ impl Facts {
     }
 
     fn gather_answers(&mut self, lines: &[Numbered]) {
-        let mut nodes = Names::default();
         for line in lines {
             let Event::Publish { node, outcome: Outcome::Ok, position: Some(position), end, .. } =
                 &line.event
             else {
                 continue;
             };
-            nodes.number(node);
+            let node = self.nodes.number(node);
             let answered = Answered { end: *end, seq_max: position.seq, line: line.number };
-            self.answered.entry(position.epoch).or_default().push(answered);
+            self.answered.entry((node, position.epoch)).or_default().push(answered);
         }
-        if nodes.count() > 1 {
-            self.answered.clear();
-        }
-        for epoch in self.seen.keys() {
-            let Some(answers) = self.answered.get_mut(epoch) else { continue };
+        #[expect(clippy::iter_over_hash_type, reason = "each is put in order by itself")]
+        for answers in self.answered.values_mut() {
             answers.sort_by_key(|answered| answered.end);
             let mut highest = (0, 0);
             for answered in answers {

@@ -36,6 +36,7 @@ pub(super) struct Following {
     pub(super) stage: Stage,
     /// Who, for people.
     who: String,
+    node: String,
     after: Option<Cursor>,
     asked_at: u64,
     last_count: Option<u64>,
@@ -53,7 +54,7 @@ pub(super) struct Following {
 impl Following {
     /// A subscription that was asked for.
     pub(super) fn asked(
-        who: String,
+        (who, node): (String, String),
         filter: Filter,
         after: Option<Cursor>,
         last_count: Option<u64>,
@@ -64,6 +65,7 @@ impl Following {
             filter,
             stage: Stage::Asked,
             who,
+            node,
             after,
             asked_at: context.at,
             last_count,
@@ -209,10 +211,10 @@ impl Following {
             .add(Claim::Stuck, &[self.moved_by, context.line], || format!("{who}'s {filter:?} {what}"));
     }
 
-    /// With a single node all that it had answered before is at or below the start.
+    /// All that the same node had answered before is at or below the start.
     fn check_start(&self, cursor: &Cursor, context: &mut Context<'_, '_>) {
         for start in cursor.positions() {
-            let Some((seq, line)) = context.facts.answered_before(start.epoch, self.asked_at) else {
+            let Some((seq, line)) = context.facts.answered_before(&self.node, start.epoch, self.asked_at) else {
                 continue;
             };
             if seq > start.seq {

@@ -30,9 +30,4 @@ impl Names {
     pub(super) fn text(&self, number: u32) -> &str {
         &self.texts[number as usize]
     }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.texts.len()
-    }
 }

@@ -13,6 +13,7 @@ use super::{Claim, Event, Numbered, Report};
 #[derive(Debug, Default)]
 struct Session {
     who: String,
+    node: String,
     by_filter: BTreeMap<String, Following>,
     /// What it followed once, and the line that ended it.
     ended: Vec<(Filter, usize)>,
@@ -32,7 +33,7 @@ fn step(event: &Event, sessions: &mut BTreeMap<u64, Session>, mut context: Conte
     match event {
         Event::Open { session, client, node } => {
             let who = format!("{client} (session {session} at {node})");
-            sessions.insert(*session, Session { who, ..Session::default() });
+            sessions.insert(*session, Session { who, node: node.clone(), ..Session::default() });
         }
         Event::Close { session, .. } => drop(sessions.remove(session)),
         Event::Quiet {} => {
@@ -72,7 +73,7 @@ impl Session {
                 // A filter or cursor that is none is refused, and nothing follows.
                 let Ok(parsed) = Filter::parse(filter) else { return };
                 let after = after.as_deref().and_then(|after| after.parse().ok());
-                let following = Following::asked(self.who.clone(), parsed, after, *last, *latest, &context);
+                let following = Following::asked((self.who.clone(), self.node.clone()), parsed, after, *last, *latest, &context);
                 self.by_filter.insert(filter.clone(), following);
             }
             Event::Ok { filter, cursor, resumed, .. } => {

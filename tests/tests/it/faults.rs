@@ -17,25 +17,25 @@ async fn when_nothing_goes_wrong_everything_comes_once_and_in_order() {
 #[tokio::test]
 async fn a_node_that_is_killed_again_and_again_tells_everybody_what_that_cost() {
     let seen = run("kill", 2).await;
-    assert!(seen.lives == 5 && seen.null_gaps >= 4 && seen.not_resumed >= 4, "{seen}");
+    assert!(seen.lives == 5 && seen.null_gaps >= 20 && seen.not_resumed >= 20, "{seen}");
 }
 
 #[tokio::test]
 async fn a_node_that_is_told_to_stop_again_and_again_tells_everybody_what_that_cost() {
     let seen = run("roll", 3).await;
-    assert!(seen.lives == 4 && seen.null_gaps >= 3, "{seen}");
+    assert!(seen.lives == 4 && seen.null_gaps >= 15, "{seen}");
 }
 
 #[tokio::test]
 async fn a_node_that_was_frozen_goes_on_as_if_nothing_had_been() {
     let seen = run("freeze", 4).await;
-    assert!(seen.sessions > 5 && seen.null_gaps == 0, "{seen}");
+    assert!(seen.faults == 2 && seen.sessions > 5 && seen.null_gaps == 0, "{seen}");
 }
 
 #[tokio::test]
 async fn clients_that_are_cut_off_get_what_they_missed_and_retries_make_one_message() {
     let seen = run("cuts", 5).await;
-    assert!(seen.sessions > 20 && seen.not_resumed == 0 && seen.repeated > 10, "{seen}");
+    assert!(seen.sessions > 5 && seen.not_resumed == 0 && seen.repeated > 0, "{seen}");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn whoever_joins_and_leaves_thousands_of_times_misses_nothing_in_between()
 #[tokio::test]
 async fn a_cursor_that_is_old_of_the_future_foreign_or_garbage_is_told_so_and_no_harm_comes_of_it() {
     let seen = run("wild", 8).await;
-    assert!(seen.not_joined > 10 && seen.null_gaps > 20, "{seen}");
+    assert!(seen.not_joined > 0 && seen.null_gaps > 0, "{seen}");
 }
 
 #[tokio::test]
@@ -78,4 +78,101 @@ async fn readers_that_ask_for_the_latest_end_with_the_newest_of_each_topic() {
 async fn publishers_that_are_too_fast_are_refused_and_nothing_is_lost_behind_their_backs() {
     let seen = run("flood", 12).await;
     assert!(seen.refused > 0 && seen.null_gaps == 0, "{seen}");
+}
+
+/// Checks that `faults` were healed, and that nobody was told of anything missing.
+fn assert_unnoticed(seen: &Seen, faults: usize) {
+    let told = seen.null_gaps + seen.topic_gaps + seen.not_resumed;
+    assert!(seen.faults == faults && told == 0 && seen.lives == 1, "{seen}");
+}
+
+#[tokio::test]
+async fn clients_of_a_joined_node_that_is_killed_resume_elsewhere_and_miss_nothing() {
+    let seen = run("joined-kill", 21).await;
+    assert_unnoticed(&seen, 4);
+    assert!(seen.moved >= 5, "{seen}");
+}
+
+#[tokio::test]
+async fn joined_nodes_are_told_to_stop_one_behind_the_other_and_nobody_misses_anything() {
+    let seen = run("joined-roll", 22).await;
+    assert_unnoticed(&seen, 3);
+    assert!(seen.moved >= 5, "{seen}");
+}
+
+#[tokio::test]
+async fn a_joined_node_that_is_frozen_delivers_nothing_stale_and_nobody_misses_anything() {
+    let seen = run("joined-freeze", 23).await;
+    assert_unnoticed(&seen, 1);
+    assert!(seen.unknown > 0 && seen.sessions > 5, "{seen}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_killed_and_comes_back_with_its_data_is_noticed_by_publishers_alone() {
+    let seen = run("redis-kill", 24).await;
+    assert_unnoticed(&seen, 2);
+    assert!(seen.unknown > 0 && seen.unready > 0, "{seen}");
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_empty_is_a_new_life_and_a_gap_to_every_subscriber() {
+    let seen = run("redis-forget", 25).await;
+    assert!(seen.faults == 2 && seen.lives == 3 && seen.null_gaps >= 10 && seen.unready > 0, "{seen}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_frozen_makes_nodes_unready_and_nobody_misses_anything() {
+    let seen = run("redis-freeze", 26).await;
+    assert_unnoticed(&seen, 1);
+    assert!(seen.unavailable > 0 && seen.unready > 0, "{seen}");
+}
+
+#[tokio::test]
+async fn a_redis_without_memory_has_publishes_refused_and_none_of_them_is_a_ghost() {
+    let seen = run("redis-full", 27).await;
+    assert_unnoticed(&seen, 3);
+    assert!(seen.refused > 0, "{seen}");
+}
+
+#[tokio::test]
+async fn a_slow_and_uneven_way_to_redis_breaks_no_connection_to_it() {
+    let seen = run("redis-slow", 28).await;
+    assert_unnoticed(&seen, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_is_cut_off_from_redis_in_any_way_says_so_and_its_subscribers_miss_nothing() {
+    let seen = run("cut-off", 29).await;
+    assert_unnoticed(&seen, 4);
+    assert!(seen.unavailable > 0 && seen.unready > 0, "{seen}");
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_stuck_without_an_error_is_found_out_and_made_anew() {
+    let seen = run("deaf", 30).await;
+    assert_unnoticed(&seen, 1);
+}
+
+#[tokio::test]
+async fn a_publish_that_is_tried_again_on_another_node_is_one_message_at_one_position() {
+    let seen = run("joined-retry", 31).await;
+    assert!(seen.repeated_elsewhere > 0 && seen.null_gaps == 0, "{seen}");
+}
+
+#[tokio::test]
+async fn whoever_joins_on_one_node_misses_nothing_that_is_published_on_another() {
+    let seen = run("joined-join", 32).await;
+    assert!(seen.joined >= 600 && seen.null_gaps == 0, "{seen}");
+}
+
+#[tokio::test]
+async fn cursors_that_are_none_of_ones_own_do_no_harm_on_joined_nodes() {
+    let seen = run("joined-wild", 33).await;
+    assert!(seen.not_joined > 0 && seen.null_gaps > 0 && seen.moved > 0, "{seen}");
+}
+
+#[tokio::test]
+async fn publishers_as_fast_as_they_are_answered_lose_nothing_for_subscribers_of_another_node() {
+    let seen = run("joined-flood", 34).await;
+    assert!(seen.published >= 3_000 && seen.received_by_first > 0, "{seen}");
 }
