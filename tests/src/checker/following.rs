@@ -214,7 +214,8 @@ impl Following {
     /// All that the same node had answered before is at or below the start.
     fn check_start(&self, cursor: &Cursor, context: &mut Context<'_, '_>) {
         for start in cursor.positions() {
-            let Some((seq, line)) = context.facts.answered_before(&self.node, start.epoch, self.asked_at) else {
+            let Some((seq, line)) = context.facts.answered_before(&self.node, start.epoch, self.asked_at)
+            else {
                 continue;
             };
             if seq > start.seq {

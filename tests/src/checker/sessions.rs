@@ -73,7 +73,14 @@ impl Session {
                 // A filter or cursor that is none is refused, and nothing follows.
                 let Ok(parsed) = Filter::parse(filter) else { return };
                 let after = after.as_deref().and_then(|after| after.parse().ok());
-                let following = Following::asked((self.who.clone(), self.node.clone()), parsed, after, *last, *latest, &context);
+                let following = Following::asked(
+                    (self.who.clone(), self.node.clone()),
+                    parsed,
+                    after,
+                    *last,
+                    *latest,
+                    &context,
+                );
                 self.by_filter.insert(filter.clone(), following);
             }
             Event::Ok { filter, cursor, resumed, .. } => {

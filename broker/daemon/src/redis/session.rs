@@ -1,8 +1,9 @@
 //! One connection's life: what the core asks goes out, what comes in is told, until something breaks.
 
+mod leaving;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Semaphore;
 
+use self::leaving::Leaving;
 use self::work::{Done, READS_MAX};
 use super::Core;
 use super::calls::{Calls, DEADLINE, Publish, silent};
@@ -48,8 +50,8 @@ pub(super) struct Session<'a, C> {
     places: Rc<Semaphore>,
     /// Probes that are not back, with when they were asked for.
     probes: BTreeMap<u64, Instant>,
-    /// Channels that the node leaves.
-    leaving: BTreeSet<String>,
+    /// Channels that the node leaves; as many as the core asked for.
+    leaving: Leaving,
     checked: Instant,
     swept: Instant,
 }
@@ -68,7 +70,7 @@ impl<'a, C: Core> Session<'a, C> {
             under_way: FuturesUnordered::new(),
             places: Rc::new(Semaphore::new(READS_MAX)),
             probes: BTreeMap::new(),
-            leaving: BTreeSet::new(),
+            leaving: Leaving::default(),
             checked: now,
             swept: now,
         }
@@ -111,7 +113,7 @@ impl<'a, C: Core> Session<'a, C> {
             }
             Ask::Leave(channels) => {
                 let names: Vec<String> = channels.iter().map(|one| self.calls.keys.channel(one)).collect();
-                self.leaving.extend(names.iter().cloned());
+                names.iter().for_each(|name| self.leaving.begin(name));
                 self.start_following("SUNSUBSCRIBE", names);
             }
             Ask::Probe { probe } => {
@@ -191,7 +193,7 @@ fn on_push(
     push: PushInfo,
     calls: &Calls,
     probes: &mut BTreeMap<u64, Instant>,
-    leaving: &mut BTreeSet<String>,
+    leaving: &mut Leaving,
     figures: &Figures,
 ) -> Result<Option<Told>, Fault> {
     let PushInfo { kind, data } = push;
@@ -202,7 +204,7 @@ fn on_push(
         };
         return Ok(on_envelope(bytes.into(), calls, probes, figures));
     }
-    if kind == PushKind::SUnsubscribe && !text(data.first()).is_some_and(|name| leaving.remove(name)) {
+    if kind == PushKind::SUnsubscribe && !text(data.first()).is_some_and(|name| leaving.end(name)) {
         return Err(Fault::Away("Redis took a channel away".to_owned()));
     }
     if kind == PushKind::Disconnection { Err(closed()) } else { Ok(None) }
