@@ -101,14 +101,16 @@ fn a_violation_says_where_it_shows() {
 }
 
 #[test]
-fn with_one_node_a_start_below_what_was_answered_before_is_stale() {
-    let stale = |cursor: &str| {
-        let mut events = vec![RUN.to_owned(), publish("a", "d1", 1, 0), OPEN.to_owned()];
+fn a_start_below_what_the_same_node_has_answered_before_is_stale() {
+    let stale = |node: &str, cursor: &str| {
+        let open = OPEN.replace("n1", node);
+        let mut events = vec![RUN.to_owned(), publish("a", "d1", 1, 0), open];
         events.extend(joined("b", cursor));
         claims(&events.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    assert_eq!(stale("0.a:0"), [Claim::StaleJoin]);
-    assert_eq!(stale("0.a:1"), []);
+    assert_eq!(stale("n1", "0.a:0"), [Claim::StaleJoin]);
+    assert_eq!(stale("n1", "0.a:1"), []);
+    assert_eq!(stale("n2", "0.a:0"), []);
 }
 
 #[test]

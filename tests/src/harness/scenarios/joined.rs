@@ -26,7 +26,7 @@ pub(super) const JOINED: &[Scenario] = &[
     Scenario { name: "joined-retry", about: "publishers lose answers and retry on other nodes", draw: retry },
     Scenario {
         name: "joined-join",
-        about: "filters are joined on one node, and published to on another",
+        about: "filters are joined and left on nodes while messages pour in on all",
         draw: join,
     },
     Scenario {
@@ -80,19 +80,19 @@ fn roll(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
 fn freeze(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Forgetful, length);
     let strikes = round(length, Fault::Freeze, &plan, chance, (5_000, 500));
-    Plan { strikes, subscribe_at: None, ..plan }
+    Plan { strikes, ..plan }
 }
 
 fn redis_kill(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Persistent, length);
     let strikes = round(2 * length, Fault::RedisKill, &plan, chance, (500, 2_000));
-    Plan { strikes, ..plan }
+    Plan { subscribers: crowd(|habits| habits.cuts_once_in = 100), strikes, ..plan }
 }
 
 fn redis_forget(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Forgetful, length);
     let strikes = round(2 * length, Fault::RedisKill, &plan, chance, (0, 2_000));
-    Plan { strikes, ..plan }
+    Plan { subscribers: crowd(|habits| habits.cuts_once_in = 100), strikes, ..plan }
 }
 
 fn redis_freeze(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
@@ -139,7 +139,7 @@ fn join(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Forgetful, length);
     let subscribers = crowd(|habits| habits.leaves_once_in = 2);
     let goal = Goal { joins: 600 * length, ..plan.goal };
-    Plan { subscribers, publish_at: Some(0), subscribe_at: Some(1), goal, ..plan }
+    Plan { subscribers, goal, ..plan }
 }
 
 fn wild(plan: Plan, _: &mut Chance, length: u64) -> Plan {
