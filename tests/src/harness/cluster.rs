@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -13,11 +12,10 @@ use super::backplane::Backplane;
 use super::faults::Fault;
 use super::plan::{Plan, Strike};
 use super::reads;
+use super::ready::ask;
 use super::world::World;
 use crate::broker::{Broker, Setup};
 use crate::checker::Event;
-use crate::http::{Answer, Ask, read_answer};
-use crate::wire::Wire;
 
 /// How long a node may take to be ready again; longer than it promises, which is for the checker.
 const HEALS_WITHIN: Duration = Duration::from_secs(20);
@@ -140,7 +138,7 @@ impl Cluster {
 
     async fn until_readiness(&self, nodes: Range<usize>, status: u16, world: &World) {
         for node in nodes {
-            while ask(world, node, "/readyz").await.is_none_or(|answer| answer.status != status) {
+            while ask(world, node, "/readyz", ANSWER_MAX).await.is_none_or(|answer| answer.status != status) {
                 sleep(LOOK_AGAIN).await;
             }
         }
@@ -150,7 +148,8 @@ impl Cluster {
     async fn losses(&self, world: &World) -> anyhow::Result<f64> {
         let mut losses = 0.0;
         for node in 0..world.plan.nodes {
-            let answer = ask(world, node, "/metrics").await.context("a node tells its figures")?;
+            let answer =
+                ask(world, node, "/metrics", ANSWER_MAX).await.context("a node tells its figures")?;
             let figure =
                 |line: &str| line.strip_prefix("fanfare_backplane_losses_total ")?.parse::<f64>().ok();
             losses += answer.text().lines().find_map(figure).unwrap_or(0.0);
@@ -187,16 +186,4 @@ impl Cluster {
     fn nodes(&self) -> MutexGuard<'_, Vec<Option<Broker>>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a node answers to a `GET`; nothing if it does not.
-async fn ask(world: &World, node: usize, target: &str) -> Option<Answer> {
-    let address = world.address(node).await;
-    let answer = async {
-        let mut wire = Wire::from(TcpStream::connect(address).await.ok()?);
-        let ask = Ask::new("GET", target).header("connection", "close");
-        wire.write(&ask.bytes(&address.to_string())).await.ok()?;
-        read_answer(&mut wire).await
-    };
-    timeout(ANSWER_MAX, answer).await.ok().flatten()
 }

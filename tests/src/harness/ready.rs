@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::world::World;
 use crate::checker::Event;
-use crate::http::{Ask, read_answer};
+use crate::http::{Answer, Ask, read_answer};
 use crate::wire::Wire;
 
 /// The time between two questions, and the longest that one may take.
@@ -16,17 +16,22 @@ const EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn watch(node: usize, world: Arc<World>) {
     loop {
-        let address = world.address(node).await;
-        let ask = async {
-            let mut wire = Wire::from(TcpStream::connect(address).await.ok()?);
-            let ask = Ask::new("GET", "/readyz").header("connection", "close");
-            wire.write(&ask.bytes(&address.to_string())).await.ok()?;
-            read_answer(&mut wire).await
-        };
         // A node that does not answer says nothing.
-        if let Ok(Some(answer)) = timeout(EVERY, ask).await {
+        if let Some(answer) = ask(&world, node, "/readyz", EVERY).await {
             world.history.record(Event::Ready { node: world.node(node), ready: answer.status == 200 });
         }
         sleep(EVERY).await;
     }
+}
+
+/// What a node that listens answers to a `GET`; nothing if it does not answer in time.
+pub(super) async fn ask(world: &World, node: usize, target: &str, max: Duration) -> Option<Answer> {
+    let address = world.address(node).await;
+    let answer = async {
+        let mut wire = Wire::from(TcpStream::connect(address).await.ok()?);
+        let ask = Ask::new("GET", target).header("connection", "close");
+        wire.write(&ask.bytes(&address.to_string())).await.ok()?;
+        read_answer(&mut wire).await
+    };
+    timeout(max, answer).await.ok().flatten()
 }

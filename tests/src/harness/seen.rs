@@ -12,6 +12,8 @@ use crate::checker::{Event, Line, Outcome};
 pub struct Seen {
     /// Publishes that were answered with a position.
     pub published: usize,
+    /// Of those, the ones that took 100 ms or longer.
+    pub published_late: usize,
     /// Attempts that were refused for certain.
     pub refused: usize,
     /// Attempts whose outcome is unknown.
@@ -63,6 +65,7 @@ struct Before<'a> {
 }
 
 const TOO_SLOW: u16 = 4500;
+const LATE_US: u64 = 100_000;
 
 impl Seen {
     /// Counts what is in a history.
@@ -102,8 +105,11 @@ impl Seen {
     }
 
     fn count_publish<'a>(&mut self, event: &'a Event, before: &mut Before<'a>) {
-        let Event::Publish { node, data, outcome, repeated, position, why, .. } = event else { return };
+        let Event::Publish { node, data, start, end, outcome, repeated, position, why, .. } = event else {
+            return;
+        };
         self.published += usize::from(*outcome == Outcome::Ok);
+        self.published_late += usize::from(*outcome == Outcome::Ok && end - start >= LATE_US);
         self.refused += usize::from(*outcome == Outcome::Refused);
         self.unknown += usize::from(*outcome == Outcome::Unknown);
         self.unavailable += usize::from(why.as_deref() == Some("503 unavailable"));
@@ -117,7 +123,7 @@ impl Seen {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} published", self.published)?;
-        write!(f, " ({} refused, {} unknown", self.refused, self.unknown)?;
+        write!(f, " ({} late, {} refused, {} unknown", self.published_late, self.refused, self.unknown)?;
         write!(f, ", {} of them unavailable", self.unavailable)?;
         write!(f, ", {} repeated, {} elsewhere)", self.repeated, self.repeated_elsewhere)?;
         write!(f, ", {} joined in {} sessions, {} at another node", self.joined, self.sessions, self.moved)?;

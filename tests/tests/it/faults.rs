@@ -138,6 +138,7 @@ async fn a_redis_without_memory_has_publishes_refused_and_none_of_them_is_a_ghos
 async fn a_slow_and_uneven_way_to_redis_breaks_no_connection_to_it() {
     let seen = run("redis-slow", 28).await;
     assert_unnoticed(&seen, 1);
+    assert!(seen.published_late > 0, "{seen}");
 }
 
 #[tokio::test]
