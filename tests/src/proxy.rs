@@ -332,6 +332,12 @@ mod tests {
             stream.write_all(said.as_bytes()).await.unwrap();
             assert_eq!(heard(stream).await, said.as_bytes());
         }
+        within("all that passes", async {
+            while proxy.bytes(Way::In) < 38 || proxy.bytes(Way::Out) < 34 {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
         assert_eq!(proxy.bytes(Way::Out), 34);
         proxy.heal();
         assert_eq!(heard(&mut old).await, b"held");
