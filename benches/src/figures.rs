@@ -5,6 +5,7 @@
 //! one run; then what it did alone stands in the floor's place.
 
 mod process;
+mod redis;
 mod row;
 mod scenario;
 mod table;
@@ -20,6 +21,7 @@ pub use scenario::{Bound, Figure, Rival, Scenario, Unit};
 pub use table::SCENARIOS;
 
 use process::Server;
+use redis::Redis;
 
 /// The programs to run, where and how often.
 #[derive(Debug)]
@@ -63,9 +65,8 @@ impl Runner {
             for is_broker in [broker_first, !broker_first] {
                 if is_broker {
                     let broker = self.broker.as_ref();
-                    round.broker = broker
-                        .map(|broker| self.once(broker, scenario, scenario.load, number))
-                        .transpose()?;
+                    round.broker =
+                        broker.map(|broker| self.first_of(broker, scenario, number)).transpose()?;
                 } else {
                     round.rival = self.rival(scenario, number)?;
                 }
@@ -81,19 +82,51 @@ impl Runner {
             (Rival::Json(load) | Rival::WebSocket(load), Some(broker)) => {
                 self.once(broker, scenario, load, round).map(Some)
             }
-            (Rival::Json(_) | Rival::WebSocket(_), None) | (Rival::Alone, _) => Ok(None),
+            (Rival::OneNode(_), Some(broker)) => {
+                self.once(broker, scenario, scenario.load, round).map(Some)
+            }
+            (Rival::Json(_) | Rival::WebSocket(_) | Rival::OneNode(_), None)
+            | (Rival::Alone | Rival::Nobody(_), _) => Ok(None),
         }
+    }
+
+    /// What the scenario is about: the broker, as one node or as nodes joined by a Redis beside the generator.
+    fn first_of(&self, program: &Program, scenario: &Scenario, round: usize) -> Result<Value> {
+        let (Rival::OneNode(nodes) | Rival::Nobody(nodes)) = scenario.rival else {
+            return self.once(program, scenario, scenario.load, round);
+        };
+        let redis = Redis::start(self.cores.generator)?;
+        let config = format!("{}\n[backplane]\nredis = \"redis://{}\"\n", scenario.config, redis.address);
+        let start = |_| Server::start(program, self.cores.server, &config);
+        let servers = (0..nodes).map(start).collect::<Result<Vec<_>>>()?;
+        let mut options = vec![("--redis", redis.address.to_string())];
+        for peer in &servers[1..] {
+            options.extend([("--peer", peer.address.to_string()), ("--peer-pid", peer.pid().to_string())]);
+        }
+        self.drive(program, &servers[0], scenario.load, options, round)
     }
 
     /// Starts a server, drives it once and stops it; the generator's outcome.
     fn once(&self, program: &Program, scenario: &Scenario, load: &str, round: usize) -> Result<Value> {
         let server = Server::start(program, self.cores.server, scenario.config)?;
+        self.drive(program, &server, load, Vec::new(), round)
+    }
+
+    /// Drives a server once.
+    fn drive(
+        &self,
+        program: &Program,
+        server: &Server,
+        load: &str,
+        mut options: Vec<(&str, String)>,
+        round: usize,
+    ) -> Result<Value> {
         let mut arguments: Vec<String> = load.split_whitespace().map(str::to_owned).collect();
-        let options = [
+        options.extend([
             ("--server", server.address.to_string()),
             ("--pid", server.pid().to_string()),
             ("--seconds", self.seconds.to_string()),
-        ];
+        ]);
         arguments.extend(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
         let output = self.load.command(self.cores.generator, &arguments).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -6,6 +6,7 @@
 
 mod followers;
 mod isolation;
+mod joined;
 mod many_filters;
 mod many_topics;
 mod priority;
@@ -28,6 +29,7 @@ use crate::usage::Usage;
 use crate::wire::Kind;
 
 pub use isolation::{Isolation, Strain};
+pub use joined::Nodes;
 pub use many_filters::{ManyFilters, OneSession};
 pub use many_topics::ManyTopics;
 pub use slow::Slow;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use fanfare_benches::load::{Edge, Engine, Plan};
-use fanfare_benches::trials::{Broker, Isolation, ManyFilters, ManyTopics, OneSession, Slow, Strain};
+use fanfare_benches::trials::{Broker, Isolation, ManyFilters, ManyTopics, Nodes, OneSession, Slow, Strain};
 use fanfare_protocol::{Encoding, OnSlow};
 use serde_json::Value;
 
@@ -33,6 +33,15 @@ struct Args {
     /// The length of a message's data.
     #[arg(long, global = true, default_value_t = 128)]
     data_bytes: usize,
+    /// A further node, in the trials of joined nodes.
+    #[arg(long, global = true)]
+    peer: Vec<SocketAddr>,
+    /// Its process; as many as there are further nodes.
+    #[arg(long, global = true)]
+    peer_pid: Vec<u32>,
+    /// The Redis that joins them.
+    #[arg(long, global = true)]
+    redis: Option<SocketAddr>,
     #[command(subcommand)]
     mode: Mode,
 }
@@ -141,6 +150,23 @@ enum Mode {
         #[arg(long, default_value_t = 100.0)]
         rate: f64,
     },
+    /// A topic that is published to on one node and followed on another; with one node, on that.
+    Joined {
+        /// Publishes a second.
+        #[arg(long, default_value_t = 1000.0)]
+        rate: f64,
+    },
+    /// Publishes to one node, which has all subscribers; what the other nodes are sent.
+    JoinedInterest {
+        /// Publishes a second.
+        #[arg(long, default_value_t = 10_000.0)]
+        rate: f64,
+    },
+    /// A node with many followed topics whose Redis is started anew.
+    JoinedRefollow {
+        #[arg(long, default_value_t = 10_000)]
+        topics: usize,
+    },
     /// Subscribers that read beside subscribers that stopped.
     Slow {
         #[arg(long, value_enum, default_value = "disconnect")]
@@ -194,8 +220,18 @@ impl Args {
             | Mode::OneSession { .. }
             | Mode::ManyTopics { .. }
             | Mode::Isolation { .. }
+            | Mode::Joined { .. }
+            | Mode::JoinedInterest { .. }
+            | Mode::JoinedRefollow { .. }
             | Mode::Slow { .. } => None,
         }
+    }
+
+    fn nodes(&self, first: Broker) -> Nodes {
+        let peers = self.peer.iter().zip(&self.peer_pid);
+        let mut nodes = vec![first];
+        nodes.extend(peers.map(|(address, pid)| Broker { address: *address, pid: *pid }));
+        Nodes { nodes, redis: self.redis, data_bytes: self.data_bytes, time: self.time() }
     }
 
     fn time(&self) -> Duration {
@@ -230,6 +266,9 @@ impl Args {
                 };
                 Isolation { strain, rate, data_bytes, time }.run(broker)
             }
+            Mode::Joined { rate } => self.nodes(broker).cross(rate),
+            Mode::JoinedInterest { rate } => self.nodes(broker).interest(rate),
+            Mode::JoinedRefollow { topics } => self.nodes(broker).refollow(topics),
             Mode::Slow { policy, readers, stopped, topics, rate, fill_seconds } => {
                 let policy = match policy {
                     Policy::Disconnect => OnSlow::Disconnect,

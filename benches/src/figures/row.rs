@@ -74,10 +74,13 @@ impl Row {
 
     fn judge(&self, bound: Bound) -> String {
         let (broker, ratio) = (median(&self.broker), median(&self.ratios));
+        let more = self.broker.iter().zip(&self.rival).map(|(broker, rival)| broker - rival);
+        let more = median(&more.collect::<Vec<_>>());
         let is_met = match bound {
             Bound::AtMost(most) => broker.map(|broker| broker <= most),
             Bound::AtLeast(least) => broker.map(|broker| broker >= least),
             Bound::RatioAtMost(most) => ratio.map(|ratio| ratio <= most),
+            Bound::MoreAtMost(most) => more.map(|more| more <= most),
             Bound::NoMore => ratio.map(|ratio| ratio <= 1.0 + NOISE),
             Bound::Open => None,
         };
@@ -117,12 +120,14 @@ fn target(figure: &Figure, rival: &Rival) -> String {
         Rival::Floor => "the floor",
         Rival::Json(_) => "JSON",
         Rival::WebSocket(_) => "a WebSocket",
-        Rival::Alone => "alone",
+        Rival::Alone | Rival::Nobody(_) => "alone",
+        Rival::OneNode(_) => "one node",
     };
     match figure.bound {
         Bound::AtMost(most) => format!("<= {}", show(most, figure.unit)),
         Bound::AtLeast(least) => format!(">= {}", show(least, figure.unit)),
         Bound::RatioAtMost(most) => format!("<= {most} x {rival}"),
+        Bound::MoreAtMost(most) => format!("<= {rival} + {}", show(most, figure.unit)),
         Bound::NoMore => format!("no more than {rival} (noise {:.0} %)", NOISE * 100.0),
         Bound::Open => "—".to_owned(),
     }
@@ -135,6 +140,8 @@ fn show(value: f64, unit: Unit) -> String {
         Unit::Ms => format!("{value:.2} ms"),
         Unit::MillionPerS => format!("{:.2} M/s", value / 1e6),
         Unit::Bytes => format!("{value:.0} B"),
+        Unit::BytesPerS => format!("{value:.0} B/s"),
+        Unit::Count => format!("{value:.3}"),
     }
 }
 

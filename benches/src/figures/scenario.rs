@@ -26,6 +26,10 @@ pub enum Rival {
     WebSocket(&'static str),
     /// The broker itself in the same run, before the strain began.
     Alone,
+    /// One node in memory, under the same load; the broker is so many nodes joined by a Redis.
+    OneNode(usize),
+    /// Nobody; the broker is so many nodes joined by a Redis.
+    Nobody(usize),
 }
 
 /// One row of the table.
@@ -52,6 +56,10 @@ pub enum Unit {
     MillionPerS,
     /// Bytes of the server's memory.
     Bytes,
+    /// Bytes a second.
+    BytesPerS,
+    /// Things, counted.
+    Count,
 }
 
 /// What a figure should come to.
@@ -63,6 +71,8 @@ pub enum Bound {
     AtLeast(f64),
     /// The broker's at most so many times its rival's.
     RatioAtMost(f64),
+    /// The broker's at most so much more than its rival's.
+    MoreAtMost(f64),
     /// No more than its rival's, as far as the noise lets that be seen.
     NoMore,
     /// Nothing was promised.

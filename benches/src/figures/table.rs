@@ -3,6 +3,7 @@
 use super::scenario::{Bound, Figure, Rival, Scenario, Unit};
 
 const CPU_PER_DELIVERY: &str = "server_us_per_delivery";
+const CPU_PER_PUBLISH: &str = "server_us_per_publish";
 const DELIVERIES_PER_S: &str = "deliveries_per_s";
 const BYTES_PER_CONNECTION: &str = "server_bytes_per_connection";
 const CPU_PER_CONNECTION: &str = "server_us_per_connection";
@@ -288,6 +289,45 @@ pub const SCENARIOS: &[Scenario] = &[
         figures: &[
             readers_p99("the same, the latest of 440 topics, all that fits: p99"),
             stopped_bytes("the same: memory a stopped one"),
+        ],
+    },
+    Scenario {
+        name: "joined",
+        load: "joined --rate 1000",
+        config: "",
+        rival: Rival::OneNode(2),
+        figures: &[
+            figure("from one node to another, 1,000/s: p50", DELIVERY_P50, Unit::Us, Bound::MoreAtMost(150.0)),
+            figure("the same: p99", DELIVERY_P99, Unit::Us, Bound::MoreAtMost(1000.0)),
+            figure("the same: CPU a message, both nodes", CPU_PER_PUBLISH, Unit::Us, Bound::AtMost(90.0)),
+            figure("the same: CPU of the node published to", "publishing_us_per_publish", Unit::Us, Bound::Open),
+            figure("the same: script calls a message", "calls_per_publish", Unit::Count, Bound::AtMost(1.01)),
+        ],
+    },
+    Scenario {
+        name: "joined-interest",
+        load: "joined-interest --rate 10000",
+        config: "",
+        rival: Rival::Nobody(3),
+        figures: &[
+            figure(
+                "10,000/s on one of 3 nodes: what the others are sent beside their probes",
+                "other_bytes_per_s",
+                Unit::BytesPerS,
+                Bound::AtMost(1024.0),
+            ),
+            figure("the same: their probes", "probe_bytes_per_s", Unit::BytesPerS, Bound::Open),
+            figure("the same: published a second", "published_per_s", Unit::Count, Bound::Open),
+        ],
+    },
+    Scenario {
+        name: "joined-refollow",
+        load: "joined-refollow --topics 10000",
+        config: MANY_FILTERS,
+        rival: Rival::Nobody(2),
+        figures: &[
+            figure("Redis is back: ready", "ready_ms", Unit::Ms, Bound::Open),
+            figure("10,000 followed topics: heard again", "heard_ms", Unit::Ms, Bound::AtMost(3000.0)),
         ],
     },
 ];

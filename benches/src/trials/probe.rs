@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fanfare_protocol::Encoding;
 
 use super::window::{Samples, Window};
@@ -18,7 +18,8 @@ const STRIDE: usize = 7919;
 
 /// One probe: its topics, its readers and what they have seen.
 pub(super) struct Probe {
-    broker: Broker,
+    /// The first is published to, the last is read from.
+    brokers: Vec<Broker>,
     topics: Vec<String>,
     rate: f64,
     data_bytes: usize,
@@ -46,14 +47,28 @@ impl Probe {
         rate: f64,
         data_bytes: usize,
     ) -> Result<Probe> {
+        Probe::connect_across(vec![broker], topics, filter, readers, rate, data_bytes)
+    }
+
+    /// Connects to nodes of one broker: publishers to the first, readers to the last.
+    pub(super) fn connect_across(
+        brokers: Vec<Broker>,
+        topics: Vec<String>,
+        filter: &str,
+        readers: usize,
+        rate: f64,
+        data_bytes: usize,
+    ) -> Result<Probe> {
         ensure!(!topics.is_empty() && rate > 0.0, "a probe has a topic and a rate");
         let mut crowd = Crowd::new()?;
         let greeting = wire::subscribe(filter, Encoding::Json);
-        join(&mut crowd, &broker, Buffers::Usual, &vec![greeting; readers])?;
-        crowd.add_publishers(broker.address, PUBLISHERS)?;
+        let (first, last) = (brokers.first(), brokers.last());
+        let (first, last) = first.zip(last).context("a probe has a broker")?;
+        join(&mut crowd, last, Buffers::Usual, &vec![greeting; readers])?;
+        crowd.add_publishers(first.address, PUBLISHERS)?;
         let (origin, samples) = (Instant::now(), Samples::default());
         let readers = vec![Reader::default(); readers];
-        Ok(Probe { broker, topics, rate, data_bytes, crowd, readers, origin, turns: 0, samples })
+        Ok(Probe { brokers, topics, rate, data_bytes, crowd, readers, origin, turns: 0, samples })
     }
 
     /// The newest seq that a reader has.
@@ -72,7 +87,7 @@ impl Probe {
 
     /// Publishes for so long and waits until every reader has everything.
     pub(super) fn measure(&mut self, time: Duration) -> Result<Window> {
-        let before = self.broker.usage()?;
+        let before = self.cpu_ns()?;
         let begun = Instant::now();
         let (mut asked, mut newest, mut newest_at) = (0, 0, begun);
         loop {
@@ -89,7 +104,7 @@ impl Probe {
                 newest_at = Instant::now();
             }
         }
-        let (seconds, after) = ((newest_at - begun).as_secs_f64(), self.broker.usage()?);
+        let (seconds, after) = ((newest_at - begun).as_secs_f64(), self.cpu_ns()?);
         let mut samples = std::mem::take(&mut self.samples);
         if samples.answer_ns.len() != asked {
             samples.faults.note(|| format!("{} of {asked} publishes were answered", samples.answer_ns.len()));
@@ -99,17 +114,22 @@ impl Probe {
             samples.faults.note(|| format!("a reader got {received} of {asked} messages"));
         }
         self.readers.iter_mut().for_each(|reader| reader.received = 0);
-        Ok(Window::new(samples, seconds, after.cpu_ns.saturating_sub(before.cpu_ns)))
+        Ok(Window::new(samples, seconds, after.saturating_sub(before)))
     }
 
     /// Takes what comes for so long; the server's CPU in that time, in milliseconds.
     pub(super) fn rest(&mut self, time: Duration) -> Result<f64> {
-        let before = self.broker.usage()?;
+        let before = self.cpu_ns()?;
         let until = Instant::now() + time;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             self.turn(left.max(Duration::from_millis(1)))?;
         }
-        Ok(self.broker.usage()?.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e6)
+        Ok(self.cpu_ns()?.saturating_sub(before) as f64 / 1e6)
+    }
+
+    /// The CPU of all the brokers.
+    fn cpu_ns(&self) -> Result<u64> {
+        self.brokers.iter().map(|broker| Ok(broker.usage()?.cpu_ns)).sum()
     }
 
     /// True if all of so many publishes were answered and delivered.
@@ -132,7 +152,7 @@ impl Probe {
             let topic = (self.turns * STRIDE) % self.topics.len();
             let at = u64::try_from(self.origin.elapsed().as_nanos())?;
             let data = wire::stamped(at, self.data_bytes);
-            let request = wire::publish_request(self.broker.address, &self.topics[topic], &data);
+            let request = wire::publish_request(self.brokers[0].address, &self.topics[topic], &data);
             self.crowd.publishers[free].ask(request.into(), topic)?;
             self.turns += 1;
             *asked += 1;

@@ -1,8 +1,9 @@
 //! Redis as the backplane: what the core asks is carried out, and what Redis says is told to the core.
 //!
 //! Nothing is decided here about topics, cursors or gaps. Numbering, keeping and spreading are one script each
-//! ([`scripts`]); a link with a thread of its own ([`link`]) keeps the two connections, and gives up whatever lets a
-//! deadline pass.
+//! ([`scripts`]); a link ([`link`]) keeps the two connections, and gives up whatever lets a deadline pass. Where there
+//! is one worker, the link runs on its thread, so that nothing is handed from thread to thread; beside several it has
+//! one of its own.
 
 mod address;
 mod calls;
@@ -23,6 +24,8 @@ use std::time::Instant;
 use anyhow::Context;
 use fanfare_core::{Ask, Limits, Told};
 use fanfare_protocol::Topic;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::address::Address;
@@ -100,24 +103,22 @@ pub(crate) struct Question {
     pub(crate) answer: oneshot::Sender<Result<Page, String>>,
 }
 
-/// A running link to the backplane.
+/// A link that is to run on the thread that calls this, for as long as the future is polled.
+pub(crate) type LocalLink = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+
+/// A link to the backplane.
 pub(crate) struct Backplane {
     pub(crate) health: Arc<Health>,
     questions: mpsc::Sender<Question>,
 }
 
 impl Backplane {
-    /// Starts the link's thread; `wake` is notified when the core has something to ask.
-    pub(crate) fn start(setup: Setup, core: impl Core, wake: Arc<Notify>) -> anyhow::Result<Backplane> {
+    /// A link and the way to ask it; `wake` is notified when the core has something to ask.
+    pub(crate) fn new(setup: Setup, core: impl Core, wake: Arc<Notify>) -> (Backplane, LocalLink) {
         let health = Arc::new(Health::default());
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let link = link::Link { setup, core: Arc::new(core), wake, questions: asked, health: health.clone() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new()
-            .name("backplane".to_owned())
-            .spawn(move || runtime.block_on(link.run()))
-            .context("the backplane's thread can't be started")?;
-        Ok(Backplane { health, questions })
+        (Backplane { health, questions }, Box::new(move || link.run().boxed_local()))
     }
 
     /// The topics that match a filter, by name, behind `after`.
@@ -134,6 +135,17 @@ impl Backplane {
         }
         answered.await.unwrap_or_else(|_| Err(self.health.reason()))
     }
+}
+
+/// Runs a link on a thread of its own.
+pub(crate) fn start_thread(link: LocalLink) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || runtime.block_on(link());
+    thread::Builder::new()
+        .name("backplane".to_owned())
+        .spawn(run)
+        .map(drop)
+        .context("the backplane's thread can't be started")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::config::{Drain, Settings};
 use crate::metrics::Metrics;
 use crate::node::{Command, Node};
 use crate::origin::OriginRule;
-use crate::redis::{Backplane, Core, Lives, Setup};
+use crate::redis::{self, Backplane, Core, Lives, LocalLink, Setup};
 use crate::worker;
 
 /// Connections that the kernel holds until they are accepted.
@@ -73,15 +73,18 @@ impl Server {
         let work: Vec<Arc<Notify>> = (0..workers).map(|_| Arc::new(Notify::new())).collect();
         let wakes = work.iter().cloned().map(|work| Box::new(move || work.notify_one()) as Wake).collect();
         let clock = Clock::start();
-        let (broker, backplane) = broker(&settings, wakes, clock)?;
+        let (broker, backplane, mut link) = broker(&settings, wakes, clock);
+        if workers > 1 && let Some(link) = link.take() {
+            redis::start_thread(link)?;
+        }
         let (doors, commands): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
         let metrics = Metrics::new(workers);
         let node = Arc::new(Node::new(broker, backplane, settings, origin, clock, metrics, doors));
         for (index, (work, commands)) in work.into_iter().zip(commands).enumerate() {
-            let node = node.clone();
+            let (node, link) = (node.clone(), link.take());
             thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(node, index, work, commands))
+                .spawn(move || worker::run(node, index, work, commands, link))
                 .context("a worker's thread can't be started")?;
         }
         Ok(Server { node, listener, address })
@@ -235,18 +238,18 @@ fn broker(
     settings: &Settings,
     wakes: Vec<Wake>,
     clock: Clock,
-) -> anyhow::Result<(Arc<Broker>, Option<Backplane>)> {
+) -> (Arc<Broker>, Option<Backplane>, Option<LocalLink>) {
     let (rules, limits, lives) = (settings.rules.clone(), settings.limits.clone(), Lives::default());
     let Some(address) = settings.backplane.redis.clone() else {
-        return Ok((Arc::new(Broker::new(lives.draw(), rules, limits, wakes)), None));
+        return (Arc::new(Broker::new(lives.draw(), rules, limits, wakes)), None, None);
     };
     let (node, wake) = (lives.number(), Arc::new(Notify::new()));
     let link_wake = wake.clone();
     let setup = Setup::new(address, settings.backplane.prefix.clone(), node, &limits);
     let broker = Broker::joined(node, rules, limits, wakes, Box::new(move || link_wake.notify_one()));
     let broker = Arc::new(broker);
-    let backplane = Backplane::start(setup, Mirror { broker: broker.clone(), clock }, wake)?;
-    Ok((broker, Some(backplane)))
+    let (backplane, link) = Backplane::new(setup, Mirror { broker: broker.clone(), clock }, wake);
+    (broker, Some(backplane), Some(link))
 }
 
 /// Every session is a descriptor: takes all that the system allows.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use fanfare_core::Worker;
 use fanfare_protocol::CloseCode;
+use futures_util::future::OptionFuture;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
@@ -24,6 +25,7 @@ pub(crate) use streams::Streams;
 use crate::http;
 use crate::metrics::Fill;
 use crate::node::{Command, Node};
+use crate::redis::LocalLink;
 
 /// A pass gives way to the other tasks of its thread after this.
 const PASS: Duration = Duration::from_micros(500);
@@ -59,8 +61,14 @@ pub(crate) struct Local {
     pub(crate) closed: Notify,
 }
 
-/// Runs the worker of this index until its door is closed.
-pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mpsc::Receiver<Command>) {
+/// Runs the worker of this index until its door is closed, and beside it the link to the backplane, if it is given one.
+pub(crate) fn run(
+    node: Arc<Node>,
+    index: usize,
+    work: Arc<Notify>,
+    commands: mpsc::Receiver<Command>,
+    link: Option<LocalLink>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a worker has the descriptors for its event loop");
     let worker = RefCell::new(Worker::new(index, node.broker.clone()));
@@ -76,10 +84,12 @@ pub(crate) fn run(node: Arc<Node>, index: usize, work: Arc<Notify>, commands: mp
     LocalSet::new().block_on(&runtime, async move {
         let deliver = tokio::task::spawn_local(local.clone().deliver());
         let keep_time = tokio::task::spawn_local(local.clone().keep_time());
+        let linked = OptionFuture::from(link.map(|link| tokio::task::spawn_local(link())));
         tokio::select! {
             () = local.obey(commands) => {}
             Err(error) = deliver => broken(&error),
             Err(error) = keep_time => broken(&error),
+            Some(Err(error)) = linked => broken(&error),
         }
     });
 }

@@ -8,7 +8,7 @@ use fanfare_tests::{Proxy, within};
 use tokio::sync::{Notify, mpsc};
 
 use super::*;
-use crate::redis::{Backplane, Core, Setup};
+use crate::redis::{Backplane, Core, Setup, start_thread};
 
 /// What operators read.
 const PAGE: &str = include_str!("../../../REDIS.md");
@@ -55,7 +55,8 @@ impl Node {
         let (asks, wake): (Arc<Mutex<Vec<Ask>>>, _) = (Arc::default(), Arc::new(Notify::new()));
         let (sender, told) = mpsc::channel(10_000);
         let core = Notes { asks: asks.clone(), told: sender };
-        let backplane = Backplane::start(setup, core, wake.clone()).unwrap();
+        let (backplane, link) = Backplane::new(setup, core, wake.clone());
+        start_thread(link).unwrap();
         Node { backplane, asks, wake, told }
     }
 

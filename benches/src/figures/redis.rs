@@ -1,0 +1,60 @@
+//! The Redis that joins nodes, as a process of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use super::process::free_address;
+
+/// What it prints when it listens.
+const READY: &str = "Ready to accept connections";
+/// What it is always told: it keeps what it is given, and can be started anew by command.
+const OPTIONS: [&str; 8] =
+    ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--enable-debug-command", "local"];
+
+/// A Redis that runs until it is dropped.
+pub(super) struct Redis {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Redis {
+    /// Starts a Redis on a free port and waits until it accepts connections.
+    pub(super) fn start(core: usize) -> Result<Redis> {
+        let address = free_address()?;
+        let name = format!("fanfare-figures-redis-{}-{}", std::process::id(), address.port());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", &core.to_string(), "redis-server", "--bind", &address.ip().to_string()]);
+        command.args(["--port", &address.port().to_string()]).args(OPTIONS).current_dir(&folder);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().context("starting taskset")?;
+        let output = child.stdout.take();
+        let redis = Redis { address, child, folder };
+        let mut lines = BufReader::new(output.context("its output is a pipe")?).lines();
+        while let Some(line) = lines.next() {
+            if line.context("reading what redis-server prints")?.contains(READY) {
+                thread::spawn(move || lines.for_each(drop));
+                return Ok(redis);
+            }
+        }
+        bail!("redis-server, which these figures need, does not start: is it installed?")
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
