@@ -82,9 +82,7 @@ impl Runner {
             (Rival::Json(load) | Rival::WebSocket(load), Some(broker)) => {
                 self.once(broker, scenario, load, round).map(Some)
             }
-            (Rival::OneNode(_), Some(broker)) => {
-                self.once(broker, scenario, scenario.load, round).map(Some)
-            }
+            (Rival::OneNode(_), Some(broker)) => self.once(broker, scenario, scenario.load, round).map(Some),
             (Rival::Json(_) | Rival::WebSocket(_) | Rival::OneNode(_), None)
             | (Rival::Alone | Rival::Nobody(_), _) => Ok(None),
         }

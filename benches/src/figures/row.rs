@@ -195,6 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn joined_nodes_are_held_against_one_by_what_they_take_longer() {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "joined").unwrap();
+        let took = |us: f64| Some(json!({ "exact": true, "delivery_p50_us": us }));
+        let verdict = |us: f64| {
+            let round = Round { broker: took(us), rival: took(100.0) };
+            Row::new(scenario, &scenario.figures[0], &[round]).verdict
+        };
+        assert_eq!((verdict(250.0).as_str(), verdict(250.1).as_str()), ("met", "missed"));
+    }
+
+    #[test]
     fn a_trial_that_finds_faults_proves_nothing() {
         let outcome = json!({ "exact": false, "faults": ["a reader was cut"] });
         let row = Row::new(

@@ -297,10 +297,20 @@ pub const SCENARIOS: &[Scenario] = &[
         config: "",
         rival: Rival::OneNode(2),
         figures: &[
-            figure("from one node to another, 1,000/s: p50", DELIVERY_P50, Unit::Us, Bound::MoreAtMost(150.0)),
+            figure(
+                "from one node to another, 1,000/s: p50",
+                DELIVERY_P50,
+                Unit::Us,
+                Bound::MoreAtMost(150.0),
+            ),
             figure("the same: p99", DELIVERY_P99, Unit::Us, Bound::MoreAtMost(1000.0)),
             figure("the same: CPU a message, both nodes", CPU_PER_PUBLISH, Unit::Us, Bound::AtMost(90.0)),
-            figure("the same: CPU of the node published to", "publishing_us_per_publish", Unit::Us, Bound::Open),
+            figure(
+                "the same: CPU of the node published to",
+                "publishing_us_per_publish",
+                Unit::Us,
+                Bound::Open,
+            ),
             figure("the same: script calls a message", "calls_per_publish", Unit::Count, Bound::AtMost(1.01)),
         ],
     },

@@ -74,7 +74,9 @@ impl Server {
         let wakes = work.iter().cloned().map(|work| Box::new(move || work.notify_one()) as Wake).collect();
         let clock = Clock::start();
         let (broker, backplane, mut link) = broker(&settings, wakes, clock);
-        if workers > 1 && let Some(link) = link.take() {
+        if workers > 1
+            && let Some(link) = link.take()
+        {
             redis::start_thread(link)?;
         }
         let (doors, commands): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(COMMANDS_MAX)).unzip();

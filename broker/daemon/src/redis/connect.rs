@@ -1,16 +1,25 @@
 //! Connecting: what is checked before anything is asked for, and the two connections that come of it.
 //!
 //! One connection is for calls. The other is for what is followed: whatever comes on it, confirmations included, goes
-//! in its order into one bounded queue.
+//! in its order into one bounded queue. Neither has a task of its own: who uses them polls what moves them, so that
+//! nothing is handed from task to task.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fanfare_core::Record;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, ProtocolVersion, PushInfo, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, Pipeline, ProtocolVersion, PushInfo,
+    RedisError, Value,
+};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::address::Address;
@@ -39,7 +48,11 @@ pub(super) struct Connected {
     pub(super) record: Record,
     /// Why Redis can't be trusted to keep what it is given.
     pub(super) danger: Option<String>,
+    pub(super) drivers: Drivers,
 }
+
+/// What moves bytes on both connections while it is polled; over when one of them is.
+pub(super) type Drivers = BoxFuture<'static, ()>;
 
 /// What the server sends unasked, in order.
 pub(super) struct Pushes {
@@ -121,17 +134,51 @@ async fn open(address: &Address, prefix: &str, node: u64, bounds: Bounds) -> Res
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(None);
     let following = config.clone().set_push_sender(push);
-    let (connection, subscription) = tokio::try_join!(
-        client.get_multiplexed_async_connection_with_config(&config),
-        client.get_multiplexed_async_connection_with_config(&following)
-    )?;
-    let keys = Keys::new(prefix, 0);
-    let (hashes, danger) = prepare(&connection, &keys).await?;
-    let calls = Calls::new(connection, hashes, keys, node, bounds);
-    let record = calls.record().await?;
-    let own = [calls.keys.node(node)];
-    follow(&subscription, "SSUBSCRIBE", &own).await?;
-    Ok(Connected { calls, subscription, pushes, record, danger })
+    let ((connection, one), (subscription, other)) =
+        tokio::try_join!(open_one(&client, config), open_one(&client, following))?;
+    let learn = async move {
+        let keys = Keys::new(prefix, 0);
+        let (hashes, danger) = prepare(&connection, &keys).await?;
+        let calls = Calls::new(connection, hashes, keys, node, bounds);
+        let record = calls.record().await?;
+        let own = [calls.keys.node(node)];
+        follow(&subscription, "SSUBSCRIBE", &own).await?;
+        Ok((calls, subscription, record, danger))
+    };
+    match select(select(one, other).map(drop).boxed(), pin!(learn)).await {
+        // The call that is under way knows best what went wrong.
+        Either::Left(((), learn)) => Err(learn.await.err().unwrap_or_else(closed)),
+        Either::Right((learnt, drivers)) => {
+            let (calls, subscription, record, danger) = learnt?;
+            Ok(Connected { calls, subscription, pushes, record, danger, drivers })
+        }
+    }
+}
+
+/// One connection, and what moves it; over TLS it moves by itself.
+async fn open_one(
+    client: &Client,
+    config: AsyncConnectionConfig,
+) -> Result<(MultiplexedConnection, Drivers), RedisError> {
+    let info = client.get_connection_info();
+    let redis = info.redis_settings();
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            let (connection, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
+            Ok((connection, driver.boxed()))
+        }
+        _ => {
+            let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+            Ok((connection, pending().boxed()))
+        }
+    }
+}
+
+/// The fault of a server that has closed a connection.
+pub(super) fn closed() -> Fault {
+    Fault::Away("Redis has closed the connection".to_owned())
 }
 
 /// Checks the server and what lies there, and loads the scripts.

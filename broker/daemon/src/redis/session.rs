@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanfare_core::{Ask, Channel, Told};
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Interval;
 
 use self::leaving::Leaving;
 use self::work::{Done, READS_MAX};
 use super::Core;
 use super::calls::{Calls, DEADLINE, Publish, silent};
-use super::connect::{Connected, Pushes, size};
+use super::connect::{Connected, Drivers, Pushes, closed, size};
 use super::envelope::{Envelope, decode};
 use super::fault::Fault;
 use super::health::Figures;
@@ -40,6 +41,7 @@ pub(super) struct Session<'a, C> {
     calls: Calls,
     subscription: MultiplexedConnection,
     pushes: Pushes,
+    drivers: Drivers,
     /// Publishes that wait for a batch; bounded by the core.
     outgoing: VecDeque<Publish>,
     /// How many batches are under way.
@@ -58,13 +60,14 @@ pub(super) struct Session<'a, C> {
 
 impl<'a, C: Core> Session<'a, C> {
     pub(super) fn new(connected: Connected, link: &'a mut Link<C>) -> Session<'a, C> {
-        let Connected { calls, subscription, pushes, .. } = connected;
+        let Connected { calls, subscription, pushes, drivers, .. } = connected;
         let now = Instant::now();
         Session {
             link,
             calls,
             subscription,
             pushes,
+            drivers,
             outgoing: VecDeque::new(),
             batches: 0,
             under_way: FuturesUnordered::new(),
@@ -80,26 +83,37 @@ impl<'a, C: Core> Session<'a, C> {
     pub(super) async fn serve(mut self) -> Option<Fault> {
         let wake = self.link.wake.clone();
         let mut ticks = tokio::time::interval(TICK);
+        let mut drivers = std::mem::replace(&mut self.drivers, std::future::pending().boxed());
         loop {
+            // First what moves the connections: what it brings is then seen in the same turn.
             let outcome = tokio::select! {
-                push = self.pushes.next() => self.on_pushes(push),
-                Some(done) = self.under_way.next(), if !self.under_way.is_empty() => self.on_done(done),
-                () = wake.notified() => {
-                    let asks = self.link.core.take_asks();
-                    let done = asks.into_iter().try_for_each(|ask| self.on_ask(ask));
-                    self.send_batches();
-                    done
-                }
-                question = self.link.questions.recv() => match question {
-                    Some(question) => { self.on_question(question); Ok(()) }
-                    None => return None,
-                },
-                _ = ticks.tick() => self.on_tick(),
+                biased;
+                () = &mut drivers => Err(closed()),
+                outcome = self.turn(&wake, &mut ticks) => outcome?,
             };
             if let Err(fault) = outcome {
                 return Some(fault);
             }
         }
+    }
+
+    /// Does what is there to do, one thing of those that wait, by chance; none if the broker has ended.
+    async fn turn(&mut self, wake: &Notify, ticks: &mut Interval) -> Option<Result<(), Fault>> {
+        Some(tokio::select! {
+            push = self.pushes.next() => self.on_pushes(push),
+            Some(done) = self.under_way.next(), if !self.under_way.is_empty() => self.on_done(done),
+            () = wake.notified() => {
+                let asks = self.link.core.take_asks();
+                let done = asks.into_iter().try_for_each(|ask| self.on_ask(ask));
+                self.send_batches();
+                done
+            }
+            question = self.link.questions.recv() => {
+                self.on_question(question?);
+                Ok(())
+            }
+            _ = ticks.tick() => self.on_tick(),
+        })
     }
 
     fn on_ask(&mut self, ask: Ask) -> Result<(), Fault> {
@@ -238,10 +252,6 @@ fn on_envelope(
             None
         }
     }
-}
-
-fn closed() -> Fault {
-    Fault::Away("Redis has closed the connection".to_owned())
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {

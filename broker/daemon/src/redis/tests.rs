@@ -58,7 +58,13 @@ impl Scene {
 /// Another node's connection.
 async fn node(redis: &Redis, node: u64, bounds: Bounds) -> Connected {
     let address = Address::parse(&redis.url()).unwrap();
-    connect(&address, PREFIX, node, bounds).await.unwrap()
+    driven(connect(&address, PREFIX, node, bounds).await.unwrap())
+}
+
+/// The same connection, moved by a task of its own.
+fn driven(mut connected: Connected) -> Connected {
+    tokio::spawn(std::mem::replace(&mut connected.drivers, Box::pin(std::future::pending())));
+    connected
 }
 
 async fn published(calls: &Calls, publish: Publish) -> Result<Published, Refusal> {

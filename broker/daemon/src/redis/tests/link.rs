@@ -244,7 +244,7 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     let mut node = Node::start(redis.address, 1);
     drop(node.next().await);
     let setup = |user: &str| Address::parse(&format!("redis://{user}@{}", redis.address)).unwrap();
-    let connected = connect(&setup("fanfare:secret"), PREFIX, 2, BOUNDS).await.unwrap();
+    let connected = driven(connect(&setup("fanfare:secret"), PREFIX, 2, BOUNDS).await.unwrap());
     let calls = connected.calls;
     let mut keyed = draft("a.b", "1");
     keyed.publication.idempotency_key = Some("k".into());
