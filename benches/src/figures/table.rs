@@ -336,6 +336,12 @@ pub const SCENARIOS: &[Scenario] = &[
         config: MANY_FILTERS,
         rival: Rival::Nobody(2),
         figures: &[
+            figure(
+                "one session follows 10,000 topics of a joined node: time",
+                "follow_ms",
+                Unit::Ms,
+                Bound::Open,
+            ),
             figure("Redis is back: ready", "ready_ms", Unit::Ms, Bound::Open),
             figure("10,000 followed topics: heard again", "heard_ms", Unit::Ms, Bound::AtMost(3000.0)),
         ],
