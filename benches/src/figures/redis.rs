@@ -33,8 +33,11 @@ impl Redis {
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", &core.to_string(), "redis-server", "--bind", &address.ip().to_string()]);
-        command.args(["--port", &address.port().to_string()]).args(OPTIONS).current_dir(&folder);
+        command.args(["--cpu-list", &core.to_string()]).arg(program()?);
+        command
+            .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()])
+            .args(OPTIONS)
+            .current_dir(&folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().context("starting taskset")?;
         let output = child.stdout.take();
@@ -46,8 +49,15 @@ impl Redis {
                 return Ok(redis);
             }
         }
-        bail!("redis-server, which these figures need, does not start: is it installed?")
+        bail!("redis-server does not start")
     }
+}
+
+/// Where `redis-server` is: it can be started anew only if it knows that itself.
+fn program() -> Result<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut programs = std::env::split_paths(&folders).map(|folder| folder.join("redis-server"));
+    programs.find(|path| path.is_file()).context("these figures need redis-server, which is not installed")
 }
 
 impl Drop for Redis {

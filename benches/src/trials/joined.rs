@@ -19,6 +19,8 @@ use crate::wire::{self, Kind};
 
 /// What a node was sent for what it follows, in its metrics.
 const RECEIVED: &str = "fanfare_backplane_received_bytes_total";
+/// How often a node has lost its Redis, in its metrics.
+const LOSSES: &str = "fanfare_backplane_losses_total";
 /// Between two questions whether something is there again.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 /// One in so many followed topics is published to when the Redis is back.
@@ -112,7 +114,7 @@ impl Nodes {
         until(|| Ok(met.hear(&mut crowd)?.messages == topics))?;
 
         info(redis, "DEBUG RESTART")?;
-        until(|| Ok(!is_ready(broker.address)?))?;
+        until(|| Ok(counted(&broker, LOSSES)? > 0.0))?;
         until(|| Ok(info(redis, "PING").is_ok_and(|answer| answer.contains("PONG"))))?;
         let back = Instant::now();
         until(|| Ok(is_ready(broker.address)?))?;
@@ -139,12 +141,7 @@ impl Nodes {
 
     /// What each node was sent for what it follows.
     fn received(&self) -> Result<Vec<f64>> {
-        let of = |node: &Broker| {
-            let page = http(node.address, "/metrics")?;
-            let line = page.lines().find_map(|line| line.strip_prefix(RECEIVED));
-            line.with_context(|| format!("no {RECEIVED}"))?.trim().parse().context("a number of bytes")
-        };
-        self.nodes.iter().map(of).collect()
+        self.nodes.iter().map(|node| counted(node, RECEIVED)).collect()
     }
 }
 
@@ -186,6 +183,13 @@ fn until(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
 
 fn rest(time: Duration) -> Result<()> {
     Crowd::new()?.rest(time, &mut |_| Ok(()))
+}
+
+/// A counter in a node's metrics.
+fn counted(node: &Broker, name: &str) -> Result<f64> {
+    let page = http(node.address, "/metrics")?;
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    line.with_context(|| format!("no {name}"))?.trim().parse().context("a number in the metrics")
 }
 
 fn is_ready(node: SocketAddr) -> Result<bool> {
