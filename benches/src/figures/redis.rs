@@ -13,9 +13,8 @@ use super::process::free_address;
 
 /// What it prints when it listens.
 const READY: &str = "Ready to accept connections";
-/// What it is always told: it keeps what it is given, and can be started anew by command.
-const OPTIONS: [&str; 8] =
-    ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--enable-debug-command", "local"];
+/// What it is always told: it keeps all in memory, and can be started anew by command.
+const OPTIONS: [&str; 4] = ["--save", "", "--enable-debug-command", "local"];
 
 /// A Redis that runs until it is dropped.
 pub(super) struct Redis {

@@ -155,25 +155,21 @@ async fn open(address: &Address, prefix: &str, node: u64, bounds: Bounds) -> Res
     }
 }
 
-/// One connection, and what moves it; over TLS it moves by itself.
+/// One connection, and what moves it; over TLS or a socket of Unix it moves by itself.
 async fn open_one(
     client: &Client,
     config: AsyncConnectionConfig,
 ) -> Result<(MultiplexedConnection, Drivers), RedisError> {
     let info = client.get_connection_info();
+    let ConnectionAddr::Tcp(host, port) = info.addr() else {
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        return Ok((connection, pending().boxed()));
+    };
+    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+    stream.set_nodelay(true)?;
     let redis = info.redis_settings();
-    match info.addr() {
-        ConnectionAddr::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            let (connection, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
-            Ok((connection, driver.boxed()))
-        }
-        _ => {
-            let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-            Ok((connection, pending().boxed()))
-        }
-    }
+    let (connection, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
+    Ok((connection, driver.boxed()))
 }
 
 /// The fault of a server that has closed a connection.
