@@ -36,6 +36,8 @@ pub(crate) struct Replay {
     deaf_to: Option<SessionId>,
     /// The life of the numbering in which the seqs were judged.
     epoch: Epoch,
+    /// How often the log had been emptied by then.
+    emptied: u64,
 }
 
 /// One thing that a replay says.
@@ -77,9 +79,10 @@ impl Replay {
         self.scanned
     }
 
-    fn new(filters: Filters, after: Position, deaf_to: Option<SessionId>) -> Replay {
-        let (told, queue, Position { epoch, seq: after }) = (BTreeMap::new(), VecDeque::new(), after);
-        Replay { filters, after, scanned: after, told, trims_seen: None, queue, deaf_to, epoch }
+    fn new(filters: Filters, after: u64, deaf_to: Option<SessionId>, partition: &Partition) -> Replay {
+        let (told, queue) = (BTreeMap::new(), VecDeque::new());
+        let (epoch, (emptied, _)) = (partition.epoch, partition.log.emptied());
+        Replay { filters, after, scanned: after, told, trims_seen: None, queue, deaf_to, epoch, emptied }
     }
 
     /// Moves the cursor to `to` by one gap for all that matches; what it does not cover is looked for anew.
@@ -105,7 +108,7 @@ impl Partition {
     ) -> (Replay, bool) {
         let top = self.top();
         let start = after.unwrap_or(top);
-        let mut replay = Replay::new(filters.clone(), self.position(start.seq), deaf_to);
+        let mut replay = Replay::new(filters.clone(), start.seq, deaf_to, self);
         let verdict = self.judge(start);
         let mut whole = matches!(verdict, Verdict::Good(_));
         if let Verdict::Jump(to) = verdict {
@@ -177,7 +180,7 @@ impl Partition {
 
     /// True if anything is left above what was pulled; no message is taken.
     pub(crate) fn has_more(&self, replay: &Replay, now: Now) -> bool {
-        let mut ahead = Replay::new(replay.filters.clone(), self.position(replay.scanned), replay.deaf_to);
+        let mut ahead = Replay::new(replay.filters.clone(), replay.scanned, replay.deaf_to, self);
         !replay.queue.is_empty()
             || !matches!(self.next_kept(&mut ahead, now, &mut SCAN_MAX.clone()), Next::End)
     }
@@ -223,18 +226,24 @@ impl Partition {
         let after = Position { epoch: replay.epoch, seq: replay.after };
         replay.epoch = self.epoch;
         let (Verdict::Good(end) | Verdict::Jump(end)) = self.judge(Position { seq: replay.scanned, ..after });
-        // A jump that was not told yet began where the client still stands.
+        // A jump that will not be told began where the client still stands.
         let told_from = replay.queue.iter().find_map(|event| match event {
-            ReplayEvent::Gap(gap) if gap.topic.is_none() => Some(gap.from),
+            ReplayEvent::Gap(gap) if gap.topic.is_none() && gap.to.seq > end => Some(gap.from),
             ReplayEvent::Gap(_) | ReplayEvent::Message(_) => None,
         });
         replay.queue.retain(|event| match event {
             ReplayEvent::Message(entry) => entry.seq() <= end,
             ReplayEvent::Gap(gap) => gap.to.seq <= end,
         });
+        let (emptied, unknown_to) = self.log.emptied();
+        // What was kept for it went with the log, though its own life is known.
+        let is_lost = std::mem::replace(&mut replay.emptied, emptied) < emptied && end < unknown_to;
+        let jump_from = told_from.unwrap_or(after);
         match self.judge(after) {
+            Verdict::Good(_) if is_lost => replay.jump(jump_from, self.position(unknown_to)),
             Verdict::Good(_) => replay.scanned = replay.scanned.min(end),
-            Verdict::Jump(to) => replay.jump(told_from.unwrap_or(after), self.position(to)),
+            Verdict::Jump(to) if is_lost => replay.jump(jump_from, self.position(to.max(unknown_to))),
+            Verdict::Jump(to) => replay.jump(jump_from, self.position(to)),
         }
         replay.told.clear();
         replay.trims_seen = None;

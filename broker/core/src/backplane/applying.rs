@@ -178,7 +178,7 @@ impl Mirror<'_> {
         };
         let own = self.partition.log.topic(id).expect("it was found under the same lock");
         let own_trimmed = own.trimmed;
-        if trimmed >= own_trimmed || last < own_trimmed {
+        if trimmed >= own_trimmed || record.seq < own_trimmed {
             // It tells nothing more, or was read before what was trimmed here: that does not come back.
             return;
         }

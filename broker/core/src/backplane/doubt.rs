@@ -235,14 +235,14 @@ impl Mirror<'_> {
         match known_end {
             Some(_) => partition.log.drop_above(end),
             None => {
-                partition.log.drop_all();
+                partition.log.drop_all(end);
                 partition.log.raise_floor(record.floor.min(end));
             }
         }
         partition.seq = end;
         for slot in self.joined.channels.slots_mut() {
-            let known = &mut slot.complete_above;
-            *known = known.map(|above| if known_end.is_some() { above.min(end) } else { end });
+            // What was trimmed here to make room for what is lost may be kept on the backplane.
+            slot.complete_above = slot.complete_above.map(|_| end);
         }
         let gap = Gap { topic: None, from: old, to: partition.position(end), count: None };
         self.send_life_gap(gap);

@@ -171,8 +171,10 @@ impl Followed {
 
     fn may_lack(&self, truth: &Truth, fact: &Fact, cursor: Position, now_ms: u64) -> bool {
         let replaced = || {
-            let top = truth.top(cursor.epoch).unwrap_or(cursor);
-            truth.between(fact.position.seq, top).any(|later| later.topic == fact.topic)
+            // Also in a life that continues this one: the cursor comes there later than the message.
+            let tops = truth.lives().filter(|life| truth.leads_to(cursor, *life));
+            tops.filter_map(|life| truth.top(life))
+                .any(|top| truth.between(fact.position.seq, top).any(|later| later.topic == fact.topic))
         };
         let conflated = self.on_slow == Some(OnSlow::Latest) && self.state == State::Live && replaced();
         let expired = fact.expires_ms.is_some_and(|at| at <= now_ms);
