@@ -308,10 +308,10 @@ impl Mirror<'_> {
         let is_unknown = match need.after {
             Some(after) if after.epoch == top.epoch => after.seq > top.seq,
             Some(after) => self.partition.lives.end(after.epoch).is_none(),
-            None => self.joined.acked > top.seq,
+            None => false,
         };
-        let is_asked = need.pass.probe.is_some();
-        let is_needed = is_asked || is_unknown || self.joined.acked > top.seq;
+        let is_ahead = |acked: Position| acked.epoch != top.epoch || acked.seq > top.seq;
+        let is_needed = need.pass.probe.is_some() || is_unknown || self.joined.acked.is_some_and(is_ahead);
         if !is_needed {
             return None;
         }

@@ -150,7 +150,7 @@ impl Mirror<'_> {
         let id = match self.partition.log.find(name.as_str()) {
             Some(id) => {
                 let topic = self.partition.log.topic_mut(id).expect("it was found under the same lock");
-                if trimmed == 0 && !kept.is_empty() && topic.last >= last {
+                if trimmed == 0 && topic.trimmed == 0 && !kept.is_empty() && topic.last >= last {
                     // The first of its life: an earlier one lies at or below the floor.
                     topic.born_above = topic.born_above.min(record.floor);
                 }
@@ -181,6 +181,10 @@ impl Mirror<'_> {
         if trimmed >= own_trimmed || record.seq < own_trimmed {
             // It tells nothing more, or was read before what was trimmed here: that does not come back.
             return;
+        }
+        if trimmed == 0 {
+            // Its birth is learnt by the read alone: an earlier life of it lies at or below the floor.
+            self.partition.log.set_birth(id, record.floor.max(self.partition.log.birth(id)));
         }
         let earlier: Vec<Arc<Entry>> = kept
             .into_iter()

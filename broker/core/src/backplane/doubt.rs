@@ -222,7 +222,7 @@ impl Mirror<'_> {
             return false;
         }
         partition.epoch = record.epoch;
-        self.joined.acked = 0;
+        self.joined.acked = self.joined.acked.filter(|acked| acked.epoch == record.epoch);
         if !std::mem::replace(&mut self.joined.has_epoch, true) {
             partition.seq = record.seq;
             partition.log.raise_floor(record.floor.min(record.seq));

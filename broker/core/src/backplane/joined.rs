@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use fanfare_protocol::Position;
+
 use super::admission::Awaits;
 use super::behind::Behind;
 use super::channels::Channels;
@@ -41,8 +43,8 @@ pub(crate) struct Joined {
     /// Reads under way that are not of a doubt, by number.
     pub(crate) reads: BTreeMap<u64, Channel>,
     pub(crate) behind: BTreeMap<usize, Behind>,
-    /// The highest seq that a publisher here was answered.
-    pub(crate) acked: u64,
+    /// The highest position that a publisher here was answered, perhaps of a life that is not entered yet.
+    pub(crate) acked: Option<Position>,
     pub(crate) wake: WorkerSet,
     pub(crate) effects: Vec<Effect>,
     pub(crate) now_ms: u64,
@@ -100,7 +102,7 @@ impl Joined {
             awaits: Awaits::default(),
             reads: BTreeMap::new(),
             behind: BTreeMap::new(),
-            acked: 0,
+            acked: None,
             wake: WorkerSet::default(),
             effects: Vec::new(),
             now_ms: 0,
@@ -236,16 +238,22 @@ impl Mirror<'_> {
             Told::Cleared { topic, to } => self.cleared(topic, to),
             Told::Read { read, result } => self.read(read, result),
             Told::Published { ticket, result } => {
-                if let Ok(published) = &result
-                    && published.position.epoch == self.partition.epoch
-                {
-                    self.joined.acked = self.joined.acked.max(published.position.seq);
+                if let Ok(published) = &result {
+                    self.note_answered(published.position);
                 }
                 self.joined.finish_publish(ticket, result);
             }
             Told::ClearDone { ticket, result } => self.joined.finish_clear(ticket, result),
         }
         self.catch_up_all();
+    }
+
+    fn note_answered(&mut self, position: Position) {
+        let is_over = self.partition.lives.end(position.epoch).is_some();
+        let is_older = |acked: Position| acked.epoch == position.epoch && position.seq < acked.seq;
+        if !is_over && !self.joined.acked.is_some_and(is_older) {
+            self.joined.acked = Some(position);
+        }
     }
 
     /// Does what is due: probes, awaits that took too long, channels that nobody wants.

@@ -21,6 +21,11 @@ impl Log {
         self.topics[id].born_above = born_above;
     }
 
+    /// The seq at or below which an earlier life of the topic may lie.
+    pub(crate) fn birth(&self, id: TopicId) -> u64 {
+        self.topics[id].born_above
+    }
+
     /// Topics up to `floor` were perhaps forgotten elsewhere, without a trace: all but those that are known to go on.
     pub(crate) fn raise_births(&mut self, floor: u64, goes_on: impl Fn(&Topic) -> bool) {
         self.raise_floor(floor);
