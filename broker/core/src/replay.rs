@@ -93,6 +93,19 @@ impl Replay {
         self.told.clear();
         self.trims_seen = None;
     }
+
+    /// As [`Replay::jump`], in place of one that was not told yet: that began where the client still stands.
+    fn jump_anew(&mut self, from: Position, to: Position) {
+        let told_from = self.queue.iter().find_map(|event| match event {
+            ReplayEvent::Gap(gap) if gap.topic.is_none() => Some(gap.from),
+            ReplayEvent::Gap(_) | ReplayEvent::Message(_) => None,
+        });
+        self.queue.retain(|event| matches!(event, ReplayEvent::Message(_)));
+        self.jump(told_from.unwrap_or(from), to);
+        if told_from.is_some() {
+            self.queue.rotate_right(1);
+        }
+    }
 }
 
 impl Partition {
@@ -226,24 +239,18 @@ impl Partition {
         let after = Position { epoch: replay.epoch, seq: replay.after };
         replay.epoch = self.epoch;
         let (Verdict::Good(end) | Verdict::Jump(end)) = self.judge(Position { seq: replay.scanned, ..after });
-        // A jump that will not be told began where the client still stands.
-        let told_from = replay.queue.iter().find_map(|event| match event {
-            ReplayEvent::Gap(gap) if gap.topic.is_none() && gap.to.seq > end => Some(gap.from),
-            ReplayEvent::Gap(_) | ReplayEvent::Message(_) => None,
-        });
         replay.queue.retain(|event| match event {
             ReplayEvent::Message(entry) => entry.seq() <= end,
-            ReplayEvent::Gap(gap) => gap.to.seq <= end,
+            ReplayEvent::Gap(gap) => gap.topic.is_none() || gap.to.seq <= end,
         });
         let (emptied, unknown_to) = self.log.emptied();
         // What was kept for it went with the log, though its own life is known.
         let is_lost = std::mem::replace(&mut replay.emptied, emptied) < emptied && end < unknown_to;
-        let jump_from = told_from.unwrap_or(after);
         match self.judge(after) {
-            Verdict::Good(_) if is_lost => replay.jump(jump_from, self.position(unknown_to)),
+            Verdict::Good(_) if is_lost => replay.jump_anew(after, self.position(unknown_to)),
             Verdict::Good(_) => replay.scanned = replay.scanned.min(end),
-            Verdict::Jump(to) if is_lost => replay.jump(jump_from, self.position(to.max(unknown_to))),
-            Verdict::Jump(to) => replay.jump(jump_from, self.position(to)),
+            Verdict::Jump(to) if is_lost => replay.jump_anew(after, self.position(to.max(unknown_to))),
+            Verdict::Jump(to) => replay.jump_anew(after, self.position(to)),
         }
         replay.told.clear();
         replay.trims_seen = None;

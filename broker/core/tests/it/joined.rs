@@ -59,6 +59,31 @@ fn what_breaks_a_rule_of_the_backplane_is_noticed() {
     }
 }
 
+#[test]
+fn a_replay_is_told_what_went_with_a_log_that_was_emptied() {
+    tell(1037, 300);
+}
+
+#[test]
+fn what_made_room_for_lost_messages_is_read_again() {
+    tell(213, 300);
+}
+
+#[test]
+fn a_jump_is_continued_by_the_next() {
+    tell(665, 300);
+}
+
+#[test]
+fn a_topic_that_was_read_back_to_its_birth_had_an_earlier_life() {
+    tell(12359, 300);
+}
+
+#[test]
+fn a_subscribe_in_a_doubt_does_not_fall_behind_an_answered_publish() {
+    tell(12545, 300);
+}
+
 /// Runs a seed; why it failed.
 fn run(seed: u64) -> Result<Tally, String> {
     run_sabotaged(seed, None)

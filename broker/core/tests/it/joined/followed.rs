@@ -103,9 +103,9 @@ impl Followed {
     }
 
     pub(super) fn gap(&mut self, truth: &Truth, gap: &Gap, now_ms: u64) {
-        let Gap { topic, from, to, .. } = gap;
+        let Gap { topic, from, to, count } = gap;
         assert!(truth.was(*to), "{}: {gap:?} ends where nobody ever was", self.filter);
-        let Some(topic) = topic else { return self.jump(truth, *from, *to, now_ms) };
+        let Some(topic) = topic else { return self.jump(truth, *from, *to, count.is_some(), now_ms) };
         assert!(self.filter.matches(topic.as_str()), "{topic} is foreign to {}", self.filter);
         assert!(from.seq < to.seq, "{gap:?} stands for something");
         self.holes.push((topic.clone(), from.seq, *to));
@@ -128,7 +128,7 @@ impl Followed {
     }
 
     /// A gap of the whole filter: what may be missing is told, what lies before it is not.
-    fn jump(&mut self, truth: &Truth, from: Position, to: Position, now_ms: u64) {
+    fn jump(&mut self, truth: &Truth, from: Position, to: Position, is_slow: bool, now_ms: u64) {
         self.null_gaps += 1;
         let settled = self.settled.expect("it has begun");
         if from.seq < to.seq && settled.seq < from.seq && truth.leads_to(from, to.epoch) {
@@ -138,7 +138,8 @@ impl Followed {
         if from.epoch != to.epoch {
             self.got.clear();
         }
-        self.holes.retain(|(_, _, end)| from.epoch == to.epoch || end.seq <= to.seq);
+        // What a slow subscriber missed ends no life, though it may reach from one into the next.
+        self.holes.retain(|(_, _, end)| is_slow || from.epoch == to.epoch || end.seq <= to.seq);
         (self.cursor, self.settled, self.is_back) = (Some(to), Some(to), false);
     }
 
