@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let done = match Arguments::parse().into_command() {
         Command::Serve(flags) => serve(&flags),
         Command::Check(flags) => print_check(&flags),

@@ -14,7 +14,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
 pub(super) use self::publish::Publish;
 use super::connect::danger;
-use super::envelope::{VERSION, ended};
+use super::envelope::{VERSION, encode_clearing, ended};
 use super::fault::{Fault, accepted};
 use super::keys::Keys;
 use super::lives::Lives;
@@ -118,7 +118,7 @@ impl Calls {
     pub(super) async fn clear(&self, topic: &Topic) -> Result<usize, Fault> {
         let list = self.keys.list(topic.as_str());
         let command = self.script(Script::Clear, &[&list], |command| {
-            command.arg(topic.as_str());
+            command.arg(topic.as_str()).arg(encode_clearing(topic));
             self.keys.channels(topic.as_str()).for_each(|channel| _ = command.arg(channel));
         });
         parse(self.call(command, Script::Clear).await?, "a clearing")

@@ -194,11 +194,6 @@ async fn prepare(connection: &MultiplexedConnection, keys: &Keys) -> Result<(Has
     let (version, partitions): (Option<u8>, Option<u16>) = from(values.next())?;
     check_record(version, partitions)?;
     let hashes = values.map(|value| from::<String>(Some(value))).collect::<Result<Vec<_>, _>>()?;
-    if version.is_some_and(|version| version < VERSION) {
-        let mut raise = redis::cmd("HSET");
-        raise.arg(keys.record()).arg("version").arg(VERSION);
-        connection.clone().send_packed_command(&raise).await?;
-    }
     Ok((Hashes::new(hashes), danger(&memory)))
 }
 
@@ -222,12 +217,7 @@ fn check_record(version: Option<u8>, partitions: Option<u16>) -> Result<(), Faul
     if let Some(found) = version
         && found.abs_diff(VERSION) > 1
     {
-        return Err(Fault::Incompatible(format!(
-            "what is on Redis has version {found}, and this broker works with {} to {}: \
-             bring all brokers to one version, or set another backplane.prefix",
-            VERSION.saturating_sub(1),
-            VERSION + 1
-        )));
+        return Err(Fault::of_version(found));
     }
     match partitions {
         Some(found) if found != PARTITIONS => Err(Fault::Incompatible(format!(

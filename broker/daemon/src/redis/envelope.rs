@@ -1,17 +1,21 @@
 //! What nodes say to each other through Redis: messages, kept and spread, clearings and probes.
 //!
-//! An envelope begins with the version of who wrote it and a kind. A message's head, 34 bytes, is written by the
-//! script that numbers it; what follows are fields, written by the node that publishes: a tag, a length, a value; the
-//! data comes last, without a length. A version N reads N-1 and N+1: what N+1 adds are fields with tags below 128,
-//! which N skips. What may not be skipped gets a tag from 128 on, or a kind, two versions after all could read it.
+//! An envelope begins with the version of who wrote it and a kind. A message's head, 34 bytes, and a clearing's, 18, are
+//! written by a script, and are the same in all versions; what follows are fields, written by the node that asks: a tag,
+//! a length, a value; a message's data comes last, without a length. A version N reads N-1 and N+1: what N+1 adds are
+//! fields with tags below 128, which N skips. What may not be skipped gets a tag from 128 on, or a kind, two versions
+//! after all could read it. A probe is read by who sent it alone.
+//!
+//! What a publisher said has the same fingerprint in all versions that can say it, so that a retry may go to a node of
+//! another one.
 
 use bytes::Bytes;
 use fanfare_core::{Numbered, Record, SessionId};
 use fanfare_protocol::{Epoch, Headers, Message, Payload, Position, Publication, Topic};
 use sha1::{Digest, Sha1};
 
-/// The version of what this broker writes.
-pub(super) const VERSION: u8 = 1;
+/// The version of what this broker writes; one more if it is built as its own successor.
+pub(super) const VERSION: u8 = if cfg!(feature = "next-envelope") { 2 } else { 1 };
 
 /// Where the fields of a message begin.
 const HEAD_BYTES: usize = 34;
@@ -27,6 +31,8 @@ const TAG_TOPIC: u8 = 2;
 const TAG_MEDIA_TYPE: u8 = 3;
 const TAG_TTL: u8 = 4;
 const TAG_HEADER: u8 = 5;
+/// What only the successor writes: it is in all that it writes, and in nothing else.
+const TAG_NEXT: u8 = 99;
 const TAG_JSON: u8 = 128;
 const TAG_MESSAGE_PACK: u8 = 129;
 const TAG_TEXT: u8 = 130;
@@ -79,7 +85,16 @@ pub(super) fn encode(topic: &Topic, publication: &Publication, origin: Option<(u
         value[8..].copy_from_slice(&session.0.to_be_bytes());
         field(&mut out, TAG_ORIGIN, &value);
     }
+    next(&mut out);
     content(&mut out, topic, publication);
+    out
+}
+
+/// The fields of a clearing, as the clearing node writes them.
+pub(super) fn encode_clearing(topic: &Topic) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32 + topic.as_str().len());
+    field(&mut out, TAG_TOPIC, topic.as_str().as_bytes());
+    next(&mut out);
     out
 }
 
@@ -116,6 +131,13 @@ fn content(out: &mut Vec<u8>, topic: &Topic, publication: &Publication) {
     out.extend_from_slice(publication.payload.bytes());
 }
 
+/// What the successor adds.
+fn next(out: &mut Vec<u8>) {
+    if cfg!(feature = "next-envelope") {
+        field(out, TAG_NEXT, b"something new");
+    }
+}
+
 /// A tag, a length of two bytes and a value, none of which is longer than that says.
 fn field(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
     let length = u16::try_from(value.len()).expect("every field but the data is bounded far below 64 KiB");
@@ -143,7 +165,7 @@ pub(super) fn decode(bytes: Bytes, partition: u16, now_ms: Option<u64>) -> Resul
         }
         KIND_CLEARED => {
             let [_life, to] = reader.numbers("clearing")?;
-            Ok(Envelope::Cleared { topic: topic(reader.bytes)?, to })
+            Ok(Envelope::Cleared { topic: cleared(reader)?, to })
         }
         KIND_PROBED => {
             let [probe, life, began, seq, floor] = reader.numbers("record")?;
@@ -165,10 +187,27 @@ pub(super) fn ended(partition: u16, written: &str) -> Result<Vec<(Epoch, u64)>, 
     ended.ok_or(EnvelopeError::Garbled("ended lives"))
 }
 
+/// Reads the fields behind a clearing's head.
+fn cleared(mut reader: Reader<'_>) -> Result<Topic, EnvelopeError> {
+    let mut name = None;
+    while !reader.bytes.is_empty() {
+        let tag = reader.byte("field")?;
+        if tag >= MUST_KNOW {
+            return Err(EnvelopeError::Unknown(tag));
+        }
+        let value = reader.value()?;
+        if tag == TAG_TOPIC {
+            name = Some(topic(value)?);
+        }
+    }
+    name.ok_or(EnvelopeError::Garbled("topic"))
+}
+
 /// Reads the fields behind a message's head.
 fn fields(bytes: &Bytes, position: Position, time_ms: u64) -> Result<Numbered, EnvelopeError> {
     let mut reader = Reader { bytes: &bytes[HEAD_BYTES..] };
     let (mut name, mut media_type, mut ttl_s, mut origin) = (None, None, None, None);
+    let mut is_next = false;
     let mut headers: Option<Box<Headers>> = None;
     let payload = loop {
         let tag = reader.byte("data")?;
@@ -198,9 +237,13 @@ fn fields(bytes: &Bytes, position: Position, time_ms: u64) -> Result<Numbered, E
                 let name = text(pair.value()?, "header")?.to_owned();
                 headers.get_or_insert_default().insert(name, text(pair.bytes, "header")?.to_owned());
             }
+            TAG_NEXT => is_next = true,
             _ => {}
         }
     };
+    if cfg!(feature = "next-envelope") && is_next != (bytes[0] == VERSION) {
+        return Err(EnvelopeError::Garbled("something new"));
+    }
     let topic = name.ok_or(EnvelopeError::Garbled("topic"))?;
     let time = Some(time_ms);
     let message = Message { topic, position, payload, media_type, time, user: None, headers };

@@ -1,6 +1,10 @@
 //! What can go wrong with Redis, in an operator's words.
 
+use std::fmt::Display;
+
 use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
+
+use super::envelope::VERSION;
 
 /// Why a call, or the connection as a whole, came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +24,16 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// The fault of a Redis on which a version that is too far away has written.
+    pub(super) fn of_version(found: impl Display) -> Fault {
+        Fault::Incompatible(format!(
+            "what is on Redis has version {found}, and this broker works with {} to {}: \
+             bring all brokers to one version, or set another backplane.prefix",
+            VERSION.saturating_sub(1),
+            VERSION + 1
+        ))
+    }
+
     /// The fault of an answer that is not what was asked for.
     pub(super) fn odd(what: &str) -> Fault {
         Fault::Away(format!("Redis gave an unreadable answer to {what}"))
@@ -32,6 +46,8 @@ impl From<ServerError> for Fault {
         match error.code() {
             "OOM" => return Fault::Full,
             "WRONGPASS" | "NOAUTH" => return unknown_user(),
+            // So says the script that stands before each.
+            "VERSION" => return Fault::of_version(details.split(' ').next().unwrap_or_default()),
             _ => {}
         }
         match error.kind() {

@@ -1,5 +1,12 @@
 //! The scripts that run inside Redis: each is one step that no other step comes between.
 
+/// What stands before each script that numbers or reads.
+const FENCE: &str = if cfg!(feature = "next-envelope") {
+    concat!(include_str!("scripts/fence.lua"), include_str!("scripts/next.lua"))
+} else {
+    include_str!("scripts/fence.lua")
+};
+
 /// One script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
@@ -42,15 +49,14 @@ impl Script {
     ///
     /// Only a publish is refused when memory is full: what others write is small, and some of it gives memory back.
     pub(super) fn source(self) -> String {
-        let fence = include_str!("scripts/fence.lua");
         let (flags, before, body) = match self {
-            Script::Publish => ("", fence, include_str!("scripts/publish.lua")),
-            Script::Probe => (" flags=allow-oom", fence, include_str!("scripts/probe.lua")),
-            Script::Find => (" flags=allow-oom", fence, include_str!("scripts/find.lua")),
-            Script::Read => (" flags=allow-oom", fence, include_str!("scripts/read.lua")),
-            Script::Clear => (" flags=allow-oom", fence, include_str!("scripts/clear.lua")),
-            Script::Tick => (" flags=allow-oom", fence, include_str!("scripts/tick.lua")),
-            Script::Forget => (" flags=allow-oom", fence, include_str!("scripts/forget.lua")),
+            Script::Publish => ("", FENCE, include_str!("scripts/publish.lua")),
+            Script::Probe => (" flags=allow-oom", FENCE, include_str!("scripts/probe.lua")),
+            Script::Find => (" flags=allow-oom", FENCE, include_str!("scripts/find.lua")),
+            Script::Read => (" flags=allow-oom", FENCE, include_str!("scripts/read.lua")),
+            Script::Clear => (" flags=allow-oom", FENCE, include_str!("scripts/clear.lua")),
+            Script::Tick => (" flags=allow-oom", FENCE, include_str!("scripts/tick.lua")),
+            Script::Forget => (" flags=allow-oom", FENCE, include_str!("scripts/forget.lua")),
             Script::Describe => (" flags=no-writes", "", include_str!("scripts/describe.lua")),
         };
         format!("#!lua{flags}\n{before}\n{body}")

@@ -23,7 +23,7 @@ use self::work::{Done, READS_MAX};
 use super::Core;
 use super::calls::{Calls, DEADLINE, Publish, silent};
 use super::connect::{Connected, Drivers, Pushes, closed, size};
-use super::envelope::{Envelope, decode};
+use super::envelope::{Envelope, EnvelopeError, decode};
 use super::fault::Fault;
 use super::health::Figures;
 use super::link::Link;
@@ -216,7 +216,7 @@ fn on_push(
         let Some(Value::BulkString(bytes)) = data.into_iter().nth(1) else {
             return Err(Fault::odd("what is followed"));
         };
-        return Ok(on_envelope(bytes.into(), calls, probes, figures));
+        return on_envelope(bytes.into(), calls, probes, figures);
     }
     if kind == PushKind::SUnsubscribe && !text(data.first()).is_some_and(|name| leaving.end(name)) {
         return Err(Fault::Away("Redis took a channel away".to_owned()));
@@ -229,8 +229,8 @@ fn on_envelope(
     calls: &Calls,
     probes: &mut BTreeMap<u64, Instant>,
     figures: &Figures,
-) -> Option<Told> {
-    match decode(bytes, calls.partition, None) {
+) -> Result<Option<Told>, Fault> {
+    Ok(match decode(bytes, calls.partition, None) {
         Ok(Envelope::Message(numbered)) => {
             let position = numbered.message.position;
             calls.saw(position.epoch.life, position.seq);
@@ -244,6 +244,8 @@ fn on_envelope(
             }
             Some(Told::Probed { probe, record })
         }
+        // The script that numbered it ends this node's connections in any case: nothing behind it may be taken.
+        Err(EnvelopeError::Version { found }) => return Err(Fault::of_version(found)),
         Err(error) => {
             // The core sees the hole by the next message's `prev`.
             if figures.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -251,7 +253,7 @@ fn on_envelope(
             }
             None
         }
-    }
+    })
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {

@@ -53,7 +53,7 @@ fn a_message_is_read_as_it_was_written() {
 #[test]
 fn the_next_version_is_read_and_what_it_adds_is_skipped() {
     let mut fields = Vec::new();
-    field(&mut fields, 99, b"news");
+    field(&mut fields, TAG_NEXT, b"news");
     fields.extend(encode(&name(), &full(Payload::Json("1".into())), None));
     for version in [VERSION - 1, VERSION, VERSION + 1] {
         let Ok(Envelope::Message(read)) = decode(with_head(version, &fields), 0, None) else {
@@ -65,6 +65,25 @@ fn the_next_version_is_read_and_what_it_adds_is_skipped() {
     assert_eq!(decode(with_head(found, &fields), 0, None), Err(EnvelopeError::Version { found }));
     assert_eq!(decode(with_head(VERSION, &[200, 1]), 0, None), Err(EnvelopeError::Unknown(200)));
     assert_eq!(decode(vec![VERSION, 9].into(), 0, None), Err(EnvelopeError::Unknown(9)));
+}
+
+#[test]
+fn what_the_next_version_adds_to_a_clearing_is_skipped() {
+    let with_head = |fields: &[u8]| {
+        let mut out = vec![VERSION + 1, KIND_CLEARED];
+        [7u64, 12].iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+        out.extend_from_slice(fields);
+        Bytes::from(out)
+    };
+    let mut fields = Vec::new();
+    field(&mut fields, TAG_NEXT, b"news");
+    assert_eq!(decode(with_head(&fields), 0, None), Err(EnvelopeError::Garbled("topic")));
+    fields.extend(encode_clearing(&name()));
+    assert_eq!(decode(with_head(&fields), 0, None), Ok(Envelope::Cleared { topic: name(), to: 12 }));
+    let cut = with_head(&fields[..fields.len() - 1]);
+    assert_eq!(decode(cut, 0, None), Err(EnvelopeError::Garbled("field")));
+    fields.push(200);
+    assert_eq!(decode(with_head(&fields), 0, None), Err(EnvelopeError::Unknown(200)));
 }
 
 #[test]

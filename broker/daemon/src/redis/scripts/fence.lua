@@ -11,7 +11,7 @@ end
 -- again or has become the primary (its replication id is another), or a node has seen more of it than is here.
 local function fence()
   local replication = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  local record = redis.call('HMGET', KEYS[1], 'life', 'seq', 'replication')
+  local record = redis.call('HMGET', KEYS[1], 'life', 'seq', 'replication', 'version')
   local life, seq = record[1], tonumber(record[2])
   if not life then
     -- Nothing is known of who numbered what is still in the directory; its topics count as forgotten.
@@ -21,6 +21,13 @@ local function fence()
     redis.call('HSET', KEYS[1], 'life', ARGV[3], 'began', digits(seq), 'seq', digits(seq), 'floor', digits(seq),
       'ended', '', 'replication', replication, 'version', ARGV[4], 'partitions', ARGV[5])
     return ARGV[3], seq
+  end
+  local own, version = tonumber(ARGV[4]), tonumber(record[4])
+  if math.abs(version - own) > 1 then
+    error({err = 'VERSION ' .. digits(version)})
+  elseif version < own then
+    -- It is never lowered: from here on there may be something that no older version reads.
+    redis.call('HSET', KEYS[1], 'version', ARGV[4])
   end
   local is_behind = life == ARGV[1] and seq < tonumber(ARGV[2])
   if record[3] == replication and not is_behind then

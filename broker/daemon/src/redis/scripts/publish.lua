@@ -7,7 +7,8 @@ local topic, body, count, age_ms = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 
 if KEYS[4] then
   local known = redis.call('GET', KEYS[4])
-  local first_life, first_seq, fingerprint = string.match(known or '', '^(%d+):(%d+) (.*)$')
+  -- The next version may write more behind the fingerprint.
+  local first_life, first_seq, fingerprint = string.match(known or '', '^(%d+):(%d+) (%x*)')
   local is_current = first_life == life
   if first_life and not is_current then
     local ended = ' ' .. redis.call('HGET', KEYS[1], 'ended') .. ' '

@@ -3,6 +3,8 @@
 -- The newest seq that is so old; 0 if none is.
 local _, seq = fence()
 local now = now_ms()
+-- Marks of the future were made before the clock was set back; with them none would be made until it is there again.
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '(' .. digits(now), '+inf')
 local last = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 if not last[1] or now - tonumber(last[2]) >= tonumber(ARGV[6]) then
   -- With its time, since a member can be there once only.

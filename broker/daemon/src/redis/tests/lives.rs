@@ -3,6 +3,7 @@
 use fanfare_core::Record;
 
 use super::*;
+use crate::redis::fault::Fault;
 
 /// A record without its life, as `began seq floor` and the ends of earlier lives.
 fn shown_record(record: &Record) -> String {
@@ -147,4 +148,25 @@ async fn what_another_version_or_partition_count_made_is_refused_with_what_to_do
             }
         );
     }
+}
+
+#[tokio::test]
+async fn a_version_that_comes_while_a_node_runs_is_looked_at_with_every_call() {
+    let scene = Scene::new().await;
+    for (written, is_served, left) in [("0", true, "1"), ("2", true, "2"), ("3", false, "3")] {
+        set(&scene, "version", written);
+        let found = scene.calls.record().await.map(drop);
+        match found {
+            Ok(()) => assert!(is_served, "version {written}"),
+            Err(fault) => {
+                assert!(!is_served && fault.to_string().contains("has version 3, and this"), "{fault}");
+                assert!(matches!(fault, Fault::Incompatible(_)));
+            }
+        }
+        let version: String = scene.redis.command(&["HGET", &scene.calls.keys.record(), "version"]);
+        assert_eq!(version, left, "it is raised, and never lowered");
+    }
+    assert!(scene.calls.publish(&[draft("a", "x")]).await.is_err());
+    let topics: u64 = scene.redis.command(&["ZCARD", &scene.calls.keys.directory()]);
+    assert_eq!(topics, 0, "nothing is written any more");
 }

@@ -128,6 +128,23 @@ async fn idle_topics_without_history_are_forgotten_and_the_floor_rises() {
 }
 
 #[tokio::test]
+async fn topics_are_forgotten_though_the_clock_of_redis_was_set_back() {
+    let scene = Scene::with(Bounds { numbering_ttl_ms: 1, ..BOUNDS }).await;
+    for topic in ["empty", "other"] {
+        scene.publish(topic, "x").await.unwrap();
+    }
+    scene.calls.clear(&name("empty")).await.unwrap();
+    let clock = scene.calls.keys.clock();
+    scene.redis.command::<u64>(&["ZADD", &clock, "9000000000000", "9000000000000:1"]);
+    let forgotten = async {
+        while scene.calls.sweep().await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), forgotten).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_topic_takes_the_place_of_the_longest_idle_empty_one() {
     let scene = Scene::with(Bounds { topics: 3, ..BOUNDS }).await;
     for topic in ["a", "b", "c"] {
