@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fanfare_protocol::Encoding;
 use serde_json::{Value, json};
 
-use crate::binary;
+use crate::binary::{self, Version};
 use crate::client::Client;
+use crate::clock::WallClock;
 use crate::events::Events;
 use crate::http::{Answer, Ask, read_answer};
 use crate::log::{Ended, Log};
@@ -26,6 +27,7 @@ pub struct Setup {
     folder: PathBuf,
     flags: Vec<String>,
     variables: Vec<(String, String)>,
+    version: Version,
 }
 
 /// A broker that listens.
@@ -46,7 +48,7 @@ impl Setup {
         let name = format!("fanfare-tests-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
-        Setup { folder, flags: Vec::new(), variables: Vec::new() }
+        Setup { folder, flags: Vec::new(), variables: Vec::new(), version: Version::Own }
     }
 
     /// A broker with two workers on a free port of loopback.
@@ -63,6 +65,18 @@ impl Setup {
     /// The same with a variable of the environment.
     pub fn variable(mut self, name: &str, value: &str) -> Setup {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with this wall clock.
+    pub fn wall_clock(mut self, clock: &WallClock) -> Setup {
+        self.variables.extend(clock.variables());
+        self
+    }
+
+    /// The same, of the version behind this one.
+    pub fn next_version(mut self) -> Setup {
+        self.version = Version::Next;
         self
     }
 
@@ -107,7 +121,7 @@ impl Setup {
     }
 
     fn spawn(&self) -> (Child, Log) {
-        let mut command = Command::new(binary::path());
+        let mut command = Command::new(binary::path(self.version));
         command.args(&self.flags).current_dir(&self.folder);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FANFARE")) {
             command.env_remove(name);

@@ -7,6 +7,7 @@ mod binary;
 mod broker;
 pub mod checker;
 mod client;
+mod clock;
 mod events;
 pub mod harness;
 mod http;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use broker::{Broker, Setup};
 pub use client::Client;
+pub use clock::WallClock;
 pub use events::{Block, Events};
 pub use http::{Answer, Ask, read_answer};
 pub use log::Ended;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::redis::{Client, Cmd, Connection, FromRedisValue};
 
+use crate::clock::WallClock;
 use crate::log::Log;
 
 /// How often another port is tried when one was taken at the last moment.
@@ -17,6 +18,7 @@ pub struct Redis {
     child: Option<Child>,
     folder: PathBuf,
     flags: Vec<String>,
+    variables: Vec<(String, String)>,
     /// Where it listens, over restarts too.
     pub address: SocketAddr,
 }
@@ -32,14 +34,23 @@ impl Redis {
         Redis::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
     }
 
+    /// A Redis that keeps nothing over a restart, with this wall clock.
+    pub fn on(clock: &WallClock) -> Redis {
+        Redis::with_variables(&["--save", ""], clock.variables().collect())
+    }
+
     /// A Redis with these flags.
     pub fn with(flags: &[&str]) -> Redis {
+        Redis::with_variables(flags, Vec::new())
+    }
+
+    fn with_variables(flags: &[&str], variables: Vec<(String, String)>) -> Redis {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("fanfare-redis-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut started = Redis { child: None, folder, flags, address: free_address() };
+        let mut started = Redis { child: None, folder, flags, variables, address: free_address() };
         for _ in 0..ATTEMPTS_MAX {
             if started.try_to_start() {
                 return started;
@@ -96,6 +107,7 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no"]);
         command.arg("--dir").arg(&self.folder).args(&self.flags);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("redis-server is installed");
         let log = Log::read(child.stdout.take().expect("it is piped"));

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod it {
     mod backpressure;
+    mod clocks;
     mod cluster;
     mod cluster_faults;
     mod command_line;
@@ -31,4 +32,5 @@ mod it {
     mod sse_resume;
     mod sse_sockets;
     mod stop;
+    mod versions;
 }

@@ -53,7 +53,9 @@ fn test() -> anyhow::Result<()> {
             move || tidy::check(&root)
         }),
         Step::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+        successor("clippy", &["--", "-D", "warnings"]),
         broker(),
+        successor("build", &[]),
         Step::cargo(&["test", "--workspace", "--locked"]),
     ];
     steps.extend(npm(&root, &node)?);
@@ -85,6 +87,12 @@ fn installed(root: &Path, node: &Node) -> Step {
 
 fn broker() -> Step {
     Step::cargo(&["build", "--locked", "--package", "fanfare", "--bin", "fanfare"])
+}
+
+/// The broker as the version behind it will be, which tests start beside it.
+fn successor(command: &str, rest: &[&str]) -> Step {
+    let what = ["--locked", "--package", "fanfare", "--features", "next-envelope", "--bin", "fanfare-next"];
+    Step::cargo(&[&[command], &what[..], rest].concat())
 }
 
 /// The tests of each package of npm.

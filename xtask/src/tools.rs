@@ -12,6 +12,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("cc", "build-essential"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("faketime", "faketime"),
     ("redis-server", "redis-server"),
 ];
 
@@ -100,7 +101,10 @@ mod tests {
         let all = needed(true);
         assert_eq!(missing(&all, |_| true), Vec::<&str>::new());
         assert_eq!(missing(&all, |program| program != "curl"), ["curl"]);
-        assert_eq!(missing(&all, |_| false), ["build-essential", "chromium", "curl", "redis-server"]);
+        assert_eq!(
+            missing(&all, |_| false),
+            ["build-essential", "chromium", "curl", "faketime", "redis-server"]
+        );
     }
 
     #[test]

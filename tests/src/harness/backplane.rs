@@ -50,7 +50,7 @@ impl Backplane {
             Fault::CutOffOut => proxy.hold(Way::Out),
             Fault::Refuse => proxy.refuse(),
             Fault::Deafen => proxy.hold_subscriptions(),
-            Fault::Kill | Fault::Terminate | Fault::Freeze => {}
+            Fault::Kill | Fault::Terminate | Fault::Upgrade | Fault::Downgrade | Fault::Freeze => {}
         }
         Ok(())
     }

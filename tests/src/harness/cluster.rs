@@ -44,7 +44,7 @@ impl Cluster {
         };
         let cluster = Cluster { backplane, nodes: Mutex::new((0..nodes).map(|_| None).collect()) };
         for node in 0..nodes {
-            cluster.start_node(node, world).await;
+            cluster.start_node(node, Setup::new(), world).await;
         }
         let ready = cluster.until_readiness(0..nodes, 200, world);
         timeout(HEALS_WITHIN, ready).await.context("the nodes are ready")?;
@@ -75,15 +75,13 @@ impl Cluster {
         let lasts = Duration::from_millis(strike.for_ms);
         world.history.record(event(true));
         match fault {
-            Fault::Kill => {
-                self.end_node(node, "KILL", world).await?;
+            Fault::Kill | Fault::Terminate | Fault::Upgrade | Fault::Downgrade => {
+                let signal = if fault == Fault::Kill { "KILL" } else { "TERM" };
+                self.end_node(node, signal, world).await?;
                 sleep(lasts).await;
-                self.start_node(node, world).await;
-            }
-            Fault::Terminate => {
-                self.end_node(node, "TERM", world).await?;
-                sleep(lasts).await;
-                self.start_node(node, world).await;
+                let setup = Setup::new();
+                let setup = if fault == Fault::Upgrade { setup.next_version() } else { setup };
+                self.start_node(node, setup, world).await;
             }
             Fault::Freeze => {
                 self.signal(node, "STOP");
@@ -157,9 +155,9 @@ impl Cluster {
         Ok(losses)
     }
 
-    async fn start_node(&self, node: usize, world: &World) {
+    async fn start_node(&self, node: usize, setup: Setup, world: &World) {
         let joined = self.backplane.as_ref().map_or_else(String::new, |backplane| backplane.config(node));
-        let broker = Setup::new().config(&format!("{}{joined}", world.plan.config)).start().await;
+        let broker = setup.config(&format!("{}{joined}", world.plan.config)).start().await;
         let epoch = broker.epoch.parse().ok();
         world.history.record(Event::Node { node: world.node(node), up: true, epoch });
         world.move_to(node, Some(broker.address));
@@ -172,7 +170,9 @@ impl Cluster {
         let ended = spawn_blocking(move || broker.end_by(signal)).await?;
         world.move_to(node, None);
         world.history.record(Event::Node { node: world.node(node), up: false, epoch: None });
-        anyhow::ensure!(!ended.stderr.contains("panicked"), "the node panicked: {}", ended.stderr);
+        for word in ["panicked", "can't be read"] {
+            anyhow::ensure!(!ended.stderr.contains(word), "the node said {word:?}: {}", ended.stderr);
+        }
         anyhow::ensure!(signal == "KILL" || ended.code == Some(0), "it ended with {:?}", ended.code);
         Ok(())
     }

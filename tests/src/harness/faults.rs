@@ -7,6 +7,10 @@ pub enum Fault {
     Kill,
     /// The node is told to stop, does so in its own time, and another is started in its place.
     Terminate,
+    /// The node is told to stop, and one of the next version is started in its place.
+    Upgrade,
+    /// The node is told to stop, and one of this version is started in its place.
+    Downgrade,
     /// The node is stopped, and goes on after the fault's time as if nothing had been.
     Freeze,
     /// Redis is killed, and started again after the fault's time with what it wrote to its disk.
@@ -35,6 +39,8 @@ impl Fault {
         match self {
             Fault::Kill => "a node is killed",
             Fault::Terminate => "a node is told to stop",
+            Fault::Upgrade => "a node is upgraded",
+            Fault::Downgrade => "a node is downgraded",
             Fault::Freeze => "a node is frozen",
             Fault::RedisKill => "Redis is killed",
             Fault::RedisFreeze => "Redis is frozen",
@@ -60,6 +66,8 @@ impl Fault {
             // Who is deaf finds that out and subscribes anew, while the old connection is stuck for good.
             Fault::Kill
             | Fault::Terminate
+            | Fault::Upgrade
+            | Fault::Downgrade
             | Fault::Freeze
             | Fault::RedisFull
             | Fault::RedisSlow

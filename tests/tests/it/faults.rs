@@ -101,6 +101,13 @@ async fn joined_nodes_are_told_to_stop_one_behind_the_other_and_nobody_misses_an
 }
 
 #[tokio::test]
+async fn joined_nodes_are_upgraded_one_by_one_and_back_again_and_nobody_misses_anything() {
+    let seen = run("joined-upgrade", 35).await;
+    assert_unnoticed(&seen, 6);
+    assert!(seen.moved >= 5 && seen.repeated > 0, "{seen}");
+}
+
+#[tokio::test]
 async fn a_joined_node_that_is_frozen_delivers_nothing_stale_and_nobody_misses_anything() {
     let seen = run("joined-freeze", 23).await;
     assert_unnoticed(&seen, 1);

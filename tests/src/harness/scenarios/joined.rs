@@ -11,6 +11,11 @@ pub(super) const JOINED: &[Scenario] = &[
         draw: kill,
     },
     Scenario { name: "joined-roll", about: "three nodes are told to stop, one behind the other", draw: roll },
+    Scenario {
+        name: "joined-upgrade",
+        about: "three nodes are replaced one by one by their next version, and then back again",
+        draw: upgrade,
+    },
     Scenario { name: "joined-freeze", about: "a node is frozen for longer than anybody bears", draw: freeze },
     Scenario { name: "redis-kill", about: "Redis is killed and comes back with its data", draw: redis_kill },
     Scenario { name: "redis-forget", about: "Redis is killed and comes back empty", draw: redis_forget },
@@ -75,6 +80,14 @@ fn roll(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 3, Joined::Forgetful, length);
     let strikes = round(3 * length, Fault::Terminate, &plan, chance, (0, 300));
     Plan { strikes, ..plan }
+}
+
+fn upgrade(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
+    let plan = joined(plan, 3, Joined::Forgetful, length);
+    let mut strikes = round(6 * length, Fault::Upgrade, &plan, chance, (0, 300));
+    let downgrades = strikes.iter_mut().enumerate().filter(|(number, _)| number / plan.nodes % 2 == 1);
+    downgrades.for_each(|(_, strike)| strike.fault = Fault::Downgrade);
+    Plan { strikes, answers_lost_once_in: 10, ..plan }
 }
 
 fn freeze(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
