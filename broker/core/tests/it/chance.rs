@@ -42,3 +42,9 @@ impl Chance {
         })
     }
 }
+
+/// What the clock on the wall says at a moment: it is right, a day ahead or a day behind, which the moment draws.
+pub(crate) fn wall_ms(moment_ms: u64) -> u64 {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    1_700_000_000_000 + moment_ms + DAY_MS * Chance::new(moment_ms).below(3) as u64 - DAY_MS
+}

@@ -9,6 +9,7 @@ use fanfare_protocol::{Encoding, Position};
 use super::client::Link;
 use super::daemon::Daemon;
 use super::settings::Settings;
+use crate::it::chance::wall_ms;
 use crate::it::pipe::Pipe;
 
 pub(super) const WORKERS: usize = 2;
@@ -45,7 +46,7 @@ impl Node {
 
     /// What its clock says.
     pub(super) fn now(&self, now_ms: u64) -> Now {
-        Now { us: (now_ms + self.ahead_ms) * 1_000, unix_ms: 1_700_000_000_000 + now_ms }
+        Now { us: (now_ms + self.ahead_ms) * 1_000, unix_ms: wall_ms(now_ms + self.ahead_ms) }
     }
 
     pub(super) fn open(

@@ -13,7 +13,7 @@ use super::followed::Followed;
 use super::link::Link;
 use super::model::Model;
 use super::settings::Settings;
-use crate::it::chance::Chance;
+use crate::it::chance::{Chance, wall_ms};
 use crate::it::pipe::Read;
 
 /// The workers that clients connect to; the witness has the one after them.
@@ -123,7 +123,7 @@ impl World {
     }
 
     pub(super) fn now(&self) -> Now {
-        Now { us: self.now_ms * 1_000, unix_ms: 1_700_000_000_000 + self.now_ms }
+        Now { us: self.now_ms * 1_000, unix_ms: wall_ms(self.now_ms) }
     }
 
     pub(super) fn trace(&self, line: impl FnOnce() -> String) {
