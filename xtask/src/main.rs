@@ -53,7 +53,7 @@ fn test() -> anyhow::Result<()> {
             move || tidy::check(&root)
         }),
         Step::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
-        successor("clippy", &["--", "-D", "warnings"]),
+        successor("clippy", &["--lib", "--", "-D", "warnings"]),
         broker(),
         successor("build", &[]),
         Step::cargo(&["test", "--workspace", "--locked"]),

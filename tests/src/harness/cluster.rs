@@ -14,6 +14,7 @@ use super::plan::{Plan, Strike};
 use super::reads;
 use super::ready::ask;
 use super::world::World;
+use crate::binary::{self, Version};
 use crate::broker::{Broker, Setup};
 use crate::checker::Event;
 
@@ -37,6 +38,10 @@ impl Cluster {
     /// Starts what joins the nodes, and all nodes.
     pub(super) async fn start(world: &World) -> anyhow::Result<Cluster> {
         let Plan { nodes, joined, .. } = world.plan;
+        if world.plan.strikes.iter().any(|strike| strike.fault == Fault::Upgrade) {
+            // It may have to be built, which takes longer than a run may stand still.
+            spawn_blocking(|| binary::path(Version::Next)).await?;
+        }
         let backplane = joined.map(|joined| spawn_blocking(move || Backplane::start(joined, nodes)));
         let backplane = match backplane {
             Some(started) => Some(started.await?),

@@ -174,6 +174,14 @@ async fn joined_nodes_do_not_mind_that_the_clock_of_one_jumps() {
     }
 }
 
+/// Publishes as many numbers to a topic of its own, one behind the other.
+async fn pour(node: &Broker, count: u64) {
+    for number in 0..count {
+        let told = node.publish("poured", json!(number)).await;
+        assert!(told["position"].is_string(), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_redis_whose_clock_jumps_keeps_less_or_more_and_says_so_and_nothing_is_lost_on_its_way() {
     let clock = WallClock::new();
@@ -182,17 +190,23 @@ async fn a_redis_whose_clock_jumps_keeps_less_or_more_and_says_so_and_nothing_is
     let b = Setup::node(&redis).config(CONFIG).start().await;
     a.until_ready().await;
     b.until_ready().await;
-    let mut clients = [a.follow("a").await, b.follow("*").await];
-    publish_position(&a, 1).await;
-    publish_position(&b, 2).await;
-    let (mut at, mut positions) = (2, vec![1, 2]);
-    for client in &mut clients {
-        assert_eq!(next(client).await, message("a", 1, 1));
-        assert_eq!(next(client).await, message("a", 2, 2));
-    }
-    for days in JUMPS {
+    let mut clients = [a.follow("*").await, b.follow("*").await];
+    let (mut at, mut positions) = (0, vec![]);
+    for (round, days) in [0].into_iter().chain(JUMPS).enumerate() {
         let before = days_away_on(&redis);
-        clock.jump(days);
+        let jump = async {
+            pour(&a, 10).await;
+            clock.jump(days);
+            pour(&a, 10).await;
+        };
+        tokio::join!(jump, pour(&b, 20));
+        for client in &mut clients {
+            for number in at + 1..=at + 40 {
+                let frame = next(client).await;
+                assert_eq!((&frame[0], &frame[2]), (&json!("message"), &json!(format!("@{number}"))));
+            }
+        }
+        at += 40;
         for node in [&a, &b] {
             at += 1;
             positions.push(at);
@@ -208,14 +222,14 @@ async fn a_redis_whose_clock_jumps_keeps_less_or_more_and_says_so_and_nothing_is
         let fresh = Setup::node(&redis).config(CONFIG).start().await;
         fresh.until_ready().await;
         assert_eq!(fresh.epoch, a.epoch, "the numbering goes on");
+        let kept = positions.len() - if days > before || round == 0 { 2 } else { 4 };
+        assert_resumes(&fresh, &positions[kept..]).await;
         if days > before {
             let mut told = fresh.connect(Encoding::Json).await;
-            let ok = told.ask(json!(["subscribe", 1, "a", {"after": "@1"}])).await;
+            let (first, last) = (format!("@{}", positions[0]), format!("@{}", positions[kept - 1]));
+            let ok = told.ask(json!(["subscribe", 1, "a", {"after": first}])).await;
             assert_eq!(ok[2]["resumed"], false, "{ok}");
-            let gap = json!(["gap", "a", "@1", format!("@{}", at - 2)]);
-            assert_eq!(next(&mut told).await, json!(["replay", "a", gap]));
-        } else {
-            assert_resumes(&fresh, &positions[positions.len() - 4..]).await;
+            assert_eq!(next(&mut told).await, json!(["replay", "a", ["gap", "a", first, last]]));
         }
     }
     for node in [&a, &b] {
