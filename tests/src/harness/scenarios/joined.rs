@@ -87,7 +87,7 @@ fn upgrade(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let mut strikes = round(6 * length, Fault::Upgrade, &plan, chance, (0, 300));
     let downgrades = strikes.iter_mut().enumerate().filter(|(number, _)| number / plan.nodes % 2 == 1);
     downgrades.for_each(|(_, strike)| strike.fault = Fault::Downgrade);
-    Plan { strikes, answers_lost_once_in: 10, ..plan }
+    Plan { strikes, answers_lost_once_in: 4, ..plan }
 }
 
 fn freeze(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
