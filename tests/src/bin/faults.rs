@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
 
 fn list() -> anyhow::Result<()> {
     for scenario in scenarios() {
-        writeln!(io::stdout(), "{:13} {}", scenario.name, scenario.about)?;
+        writeln!(io::stdout(), "{:14} {}", scenario.name, scenario.about)?;
     }
     Ok(())
 }
