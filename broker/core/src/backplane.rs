@@ -74,22 +74,27 @@ pub struct TopicRead {
     pub kept: Vec<Numbered>,
 }
 
+/// A message that the backplane is to number.
+#[derive(Debug, Clone)]
+pub struct Unnumbered {
+    /// Names the publish.
+    pub ticket: Ticket,
+    /// Where to.
+    pub topic: Topic,
+    /// What.
+    pub publication: Publication,
+    /// The session that publishes, if one does.
+    pub origin: Option<SessionId>,
+    /// What is kept of the topic.
+    pub rule: HistoryRule,
+}
+
 /// One thing that a node asks of its backplane.
 #[derive(Debug)]
 pub enum Ask {
-    /// To number, keep and spread a message; answered by [`Told::Published`].
-    Publish {
-        /// Names the publish.
-        ticket: Ticket,
-        /// Where to.
-        topic: Topic,
-        /// What.
-        publication: Publication,
-        /// The session that publishes, if one does.
-        origin: Option<SessionId>,
-        /// What is kept of the topic.
-        rule: HistoryRule,
-    },
+    /// To number, keep and spread a message, or those of a batch in their order and none behind one whose refusal
+    /// [ends the batch](Refusal::ends_batch); each is answered by a [`Told::Published`], in that order.
+    Publish(Vec<Unnumbered>),
     /// To be sent what is published on these channels; each is answered by [`Told::Confirmed`].
     Follow(Vec<Channel>),
     /// To be sent no more of them.

@@ -1,5 +1,6 @@
 //! The broker on one node: its partition behind one short lock, an inbox for each worker, and the publishes that wait.
 
+mod batch;
 mod joined;
 mod reading;
 

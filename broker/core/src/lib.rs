@@ -30,6 +30,7 @@ mod worker;
 
 pub use backplane::{
     Admitted, Ask, Channel, ClearCompletion, Numbered, PREFIX_SEGMENTS_MAX, Pass, Record, Told, TopicRead,
+    Unnumbered,
 };
 pub use broker::{
     BadCursor, Broker, BrokerStats, Clearing, History, HistoryError, Preparing, Publishing, Wake,

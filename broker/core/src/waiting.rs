@@ -13,7 +13,7 @@ pub struct Ticket(u64);
 
 impl Ticket {
     /// The ticket of a number that no other has.
-    pub fn new(number: u64) -> Ticket {
+    pub const fn new(number: u64) -> Ticket {
         Ticket(number)
     }
 }

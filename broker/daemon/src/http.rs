@@ -1,5 +1,6 @@
 //! The HTTP edge: every request passes the origin rule, then goes to the hot paths by hand or to the router.
 
+mod batch;
 mod connection;
 mod cors;
 mod history;

@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::Context;
-use fanfare_core::{Ask, Limits, Told};
+use fanfare_core::{Ask, Limits, Told, Unnumbered};
 use fanfare_protocol::Topic;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -69,6 +69,8 @@ pub(crate) trait Core: Send + Sync + 'static {
     fn take_asks(&self) -> Vec<Ask>;
     /// Tells it something.
     fn told(&self, told: Told);
+    /// Leaves only those publishes whose outcome somebody still waits for.
+    fn retain_awaited(&self, publishes: &mut Vec<Unnumbered>);
     /// Has it do what is due; when something is due next.
     fn tick(&self) -> Option<Instant>;
 }

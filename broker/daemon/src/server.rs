@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use fanfare_core::{Ask, Broker, Told, WORKERS_MAX, Wake};
+use fanfare_core::{Ask, Broker, Told, Unnumbered, WORKERS_MAX, Wake};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -47,6 +47,10 @@ impl Core for Mirror {
 
     fn told(&self, told: Told) {
         self.broker.told(self.clock.now(), told);
+    }
+
+    fn retain_awaited(&self, publishes: &mut Vec<Unnumbered>) {
+        self.broker.retain_awaited(publishes);
     }
 
     fn tick(&self) -> Option<Instant> {

@@ -8,11 +8,11 @@ use super::admission::Awaits;
 use super::behind::Behind;
 use super::channels::Channels;
 use super::doubt::Doubt;
-use super::{Ask, Channel, Told};
+use super::{Ask, Channel, Told, Unnumbered};
 use crate::clock::Now;
 use crate::inbox::Inbox;
 use crate::interest::WorkerSet;
-use crate::partition::{Partition, Refusal};
+use crate::partition::{Draft, Partition, Refusal};
 use crate::waiting::{Completion, Ticket};
 
 /// How often the backplane is asked whether it still delivers; what takes longer to come back is a doubt.
@@ -144,6 +144,11 @@ impl Joined {
         self.publishes.len()
     }
 
+    /// True if somebody waits for its outcome.
+    pub(crate) fn awaits_publish(&self, ticket: Ticket) -> bool {
+        self.publishes.contains_key(&ticket)
+    }
+
     pub(crate) fn add_publish(&mut self, completion: Completion) -> Ticket {
         let ticket = Ticket::new(self.next_number());
         self.publishes.insert(ticket, completion);
@@ -227,6 +232,25 @@ impl Joined {
 }
 
 impl Mirror<'_> {
+    /// How many publishes more may wait for the backplane: one at least, else why none may.
+    pub(crate) fn room_for_publishes(&self) -> Result<usize, Refusal> {
+        if let Some(refusal) = self.joined.away() {
+            return Err(refusal);
+        }
+        let waiting_max = self.partition.limits.waiting_publishes;
+        match waiting_max.saturating_sub(self.joined.publishes()) {
+            0 => Err(Refusal::TooManyWaiting { waiting_max }),
+            room => Ok(room),
+        }
+    }
+
+    /// The draft under a ticket of its own, by which its answer is told.
+    pub(crate) fn unnumbered(&mut self, draft: Draft, completion: Completion) -> Unnumbered {
+        let Draft { topic, publication, origin, .. } = draft;
+        let (rule, _) = self.partition.rule_for(topic.as_str());
+        Unnumbered { ticket: self.joined.add_publish(completion), topic, publication, origin, rule }
+    }
+
     /// Takes in one thing that the backplane says.
     pub(crate) fn told(&mut self, told: Told) {
         match told {

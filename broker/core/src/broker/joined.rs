@@ -1,5 +1,6 @@
 //! The broker on a node that is joined to others: what it asks of its backplane, and what it is told.
 
+use std::collections::VecDeque;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
@@ -154,20 +155,39 @@ impl Broker {
         draft: Draft,
         completion: impl FnOnce() -> Completion,
     ) -> Publishing {
-        let waiting_max = self.limits.waiting_publishes;
-        let mirror = state.mirror(now, &self.inboxes).expect("only a joined node asks");
-        if let Some(refusal) = mirror.joined.away() {
+        let mut mirror = state.mirror(now, &self.inboxes).expect("only a joined node asks");
+        if let Err(refusal) = mirror.room_for_publishes() {
             return Publishing::Done(Err(refusal));
         }
-        if mirror.joined.publishes() >= waiting_max {
-            return Publishing::Done(Err(Refusal::TooManyWaiting { waiting_max }));
-        }
-        let ticket = mirror.joined.add_publish(completion());
-        let Draft { topic, publication, origin, .. } = draft;
-        let (rule, _) = mirror.partition.rule_for(topic.as_str());
-        mirror.joined.ask(Ask::Publish { ticket, topic, publication, origin, rule });
+        let asked = mirror.unnumbered(draft, completion());
+        let ticket = asked.ticket;
+        mirror.joined.ask(Ask::Publish(vec![asked]));
         self.settle(state);
         Publishing::Waits(ticket)
+    }
+
+    /// Asks the backplane to publish the first of a batch, as many as may wait.
+    pub(super) fn ask_batch(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        now: Now,
+        drafts: &mut VecDeque<Draft>,
+        mut completion: impl FnMut() -> Completion,
+    ) -> Vec<Publishing> {
+        let mut mirror = state.mirror(now, &self.inboxes).expect("only a joined node asks");
+        let room = match mirror.room_for_publishes() {
+            Ok(room) => room.min(drafts.len()),
+            Err(refusal) => {
+                drafts.pop_front();
+                return vec![Publishing::Done(Err(refusal))];
+            }
+        };
+        let asked: Vec<_> =
+            drafts.drain(..room).map(|draft| mirror.unnumbered(draft, completion())).collect();
+        let waits = asked.iter().map(|one| Publishing::Waits(one.ticket)).collect();
+        mirror.joined.ask(Ask::Publish(asked));
+        self.settle(state);
+        waits
     }
 
     /// Nobody waits for a ticket any more.

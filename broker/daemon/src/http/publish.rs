@@ -1,13 +1,11 @@
-//! Publishing over HTTP: one message, or a batch.
+//! Publishing one message over HTTP, and what a batch shares with that.
 
 use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_core::{Draft, Published, Publishing, Refusal};
-use fanfare_protocol::{
-    ErrorCode, IDEMPOTENCY_KEY_BYTES_MAX, Publication, RequestError, Topic, decode_batch,
-};
+use fanfare_protocol::{ErrorCode, IDEMPOTENCY_KEY_BYTES_MAX, Publication, RequestError, Topic};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -55,56 +53,6 @@ async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, 
     Ok(super::json(out.into()))
 }
 
-/// `POST /v1/publish`: each item its own success or error.
-pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
-    let limits = &node.settings.limits;
-    let patience = Duration::from_millis(limits.partial_frame_ms);
-    let body = match read_body(body, limits.batch_bytes, "limits.batch_bytes", patience).await {
-        Ok(body) => body,
-        Err(failure) => return failure.answer(),
-    };
-    let items = match decode_batch(&body, limits.batch_items) {
-        Ok(items) => items,
-        Err(error) => return Failure::Request(error).answer(),
-    };
-    let until = Instant::now() + Duration::from_millis(limits.publish_wait_ms);
-    let mut out = Vec::with_capacity(items.len() * 96);
-    let mut overloaded = None;
-    out.extend_from_slice(b"{\"results\":[");
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let result = match (item, &overloaded) {
-            (Err(error), _) => Err(Failure::Request(error)),
-            (Ok(_), Some(refusal)) => Err(Failure::Refused(Refusal::clone(refusal))),
-            (Ok((topic, publication)), None) => match check_size(&publication, limits.frame_bytes) {
-                Err(error) => Err(Failure::Request(error)),
-                Ok(()) => publish(node, topic.clone(), publication, until)
-                    .await
-                    .map(|published| (topic, published))
-                    .map_err(Failure::Refused),
-            },
-        };
-        match result {
-            Ok((topic, published)) => render(&topic, &published, &mut out),
-            Err(failure) => {
-                if let Failure::Refused(
-                    refusal @ (Refusal::Overloaded { .. }
-                    | Refusal::TooManyWaiting { .. }
-                    | Refusal::Unavailable { .. }),
-                ) = &failure
-                {
-                    overloaded = Some(refusal.clone());
-                }
-                out.extend_from_slice(failure.item().to_string().as_bytes());
-            }
-        }
-    }
-    out.extend_from_slice(b"]}");
-    super::json(out.into())
-}
-
 /// Publishes, and waits for room until `until` if it must.
 async fn publish(
     node: &Node,
@@ -148,7 +96,12 @@ fn parse_topic(node: &Node, name: &str) -> Result<Topic, RequestError> {
 }
 
 /// The whole body, at most `limit` bytes; nothing is allocated for what is only declared.
-async fn read_body<B>(body: B, limit: usize, name: &str, patience: Duration) -> Result<Bytes, Failure>
+pub(super) async fn read_body<B>(
+    body: B,
+    limit: usize,
+    name: &str,
+    patience: Duration,
+) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -173,7 +126,7 @@ where
     }
 }
 
-fn check_size(publication: &Publication, limit: usize) -> Result<(), RequestError> {
+pub(super) fn check_size(publication: &Publication, limit: usize) -> Result<(), RequestError> {
     let size = publication.payload.bytes().len();
     if size <= limit {
         return Ok(());
@@ -216,7 +169,7 @@ fn ttl_s(uri: &Uri) -> Result<Option<u32>, Failure> {
 }
 
 /// Appends the answer to one publish.
-fn render(topic: &Topic, published: &Published, out: &mut Vec<u8>) {
+pub(super) fn render(topic: &Topic, published: &Published, out: &mut Vec<u8>) {
     let Published { position, heard, receivers, repeated } = *published;
     out.extend_from_slice(b"{\"topic\":");
     serde_json::to_writer(&mut *out, topic.as_str()).expect("a string is written to memory");
@@ -249,13 +202,13 @@ impl Failure {
         }
     }
 
-    fn answer(&self) -> Answer {
+    pub(super) fn answer(&self) -> Answer {
         let (code, detail, retry_after_ms) = self.parts();
         problem(code, &detail, retry_after_ms)
     }
 
     /// The error of one item of a batch.
-    fn item(&self) -> Value {
+    pub(super) fn item(&self) -> Value {
         let (code, detail, retry_after_ms) = self.parts();
         let mut error = json!({ "code": code.as_str(), "detail": detail });
         if let Some(retry_after_ms) = retry_after_ms {

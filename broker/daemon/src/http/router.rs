@@ -14,7 +14,8 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use super::{Answer, operate, page, problem, publish};
+use super::batch::batch as publish_batch;
+use super::{Answer, operate, page, problem};
 use crate::node::Node;
 
 /// The router of a node.
@@ -47,7 +48,7 @@ pub(super) async fn call(router: Router, request: Request<Incoming>) -> Answer {
 }
 
 async fn batch(State(node): State<Arc<Node>>, body: Body) -> Response {
-    outer(publish::batch(&node, body).await)
+    outer(publish_batch(&node, body).await)
 }
 
 async fn topics(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Response {

@@ -12,7 +12,7 @@ use fanfare_protocol::{Epoch, Topic};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
-pub(super) use self::publish::Publish;
+pub(super) use self::publish::{data_bytes, leading};
 use super::connect::danger;
 use super::envelope::{VERSION, encode_clearing, ended};
 use super::fault::{Fault, accepted};
@@ -140,15 +140,17 @@ impl Calls {
         Ok(forgotten)
     }
 
-    /// Forgets the longest idle topic of which nothing is kept; false if there is none among the first.
-    pub(super) async fn make_room(&self) -> Result<bool, Fault> {
+    /// Forgets the longest idle topics of which nothing is kept, at most so many: how many there were among the first.
+    pub(super) async fn make_room(&self, most: usize) -> Result<usize, Fault> {
         let page = self.find(0, TOPICS_PER_CALL, &[""]).await?;
+        let mut forgotten = 0;
         for topics in page.topics.chunks(LISTS_PER_CALL) {
-            if self.forget(topics, u64::MAX >> 11, 1).await? > 0 {
-                return Ok(true);
+            if forgotten == most {
+                break;
             }
+            forgotten += self.forget(topics, u64::MAX >> 11, most - forgotten).await?;
         }
-        Ok(false)
+        Ok(forgotten)
     }
 
     /// How many messages are kept of each topic, and when the newest of them was numbered.

@@ -42,6 +42,11 @@ impl Keys {
         format!("{}/k/{topic} {key}", self.tag)
     }
 
+    /// How far a node's calls that publish together have come.
+    pub(super) fn run(&self, node: u64) -> String {
+        format!("{}/r/{node:x}", self.tag)
+    }
+
     /// The channel of one node's probes.
     pub(super) fn node(&self, node: u64) -> String {
         format!("{}/n/{node:x}", self.tag)

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanfare_core::{Ask, Channel, Told};
+use fanfare_core::{Ask, Channel, Told, Unnumbered};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -21,7 +21,7 @@ use tokio::time::Interval;
 use self::leaving::Leaving;
 use self::work::{Done, READS_MAX};
 use super::Core;
-use super::calls::{Calls, DEADLINE, Publish, silent};
+use super::calls::{Calls, DEADLINE, silent};
 use super::connect::{Connected, Drivers, Pushes, closed, size};
 use super::envelope::{Envelope, EnvelopeError, decode};
 use super::fault::Fault;
@@ -42,11 +42,12 @@ pub(super) struct Session<'a, C> {
     subscription: MultiplexedConnection,
     pushes: Pushes,
     drivers: Drivers,
-    /// Publishes that wait for a batch; bounded by the core.
-    outgoing: VecDeque<Publish>,
-    /// How many batches are under way.
-    batches: usize,
-    /// What is under way; bounded by what the core asks at once, and by the batches.
+    /// Publishes that are not under way, alone or in batches; those that somebody waits for are bounded by the core, and
+    /// the others go as soon as it is their turn.
+    outgoing: VecDeque<Vec<Unnumbered>>,
+    /// How many writes of publishes are under way.
+    writes: usize,
+    /// What is under way; bounded by what the core asks at once, and by the writes.
     under_way: FuturesUnordered<LocalBoxFuture<'static, Done>>,
     /// Places for reads.
     places: Rc<Semaphore>,
@@ -69,7 +70,7 @@ impl<'a, C: Core> Session<'a, C> {
             pushes,
             drivers,
             outgoing: VecDeque::new(),
-            batches: 0,
+            writes: 0,
             under_way: FuturesUnordered::new(),
             places: Rc::new(Semaphore::new(READS_MAX)),
             probes: BTreeMap::new(),
@@ -105,7 +106,7 @@ impl<'a, C: Core> Session<'a, C> {
             () = wake.notified() => {
                 let asks = self.link.core.take_asks();
                 let done = asks.into_iter().try_for_each(|ask| self.on_ask(ask));
-                self.send_batches();
+                self.send_publishes();
                 done
             }
             question = self.link.questions.recv() => {
@@ -118,9 +119,7 @@ impl<'a, C: Core> Session<'a, C> {
 
     fn on_ask(&mut self, ask: Ask) -> Result<(), Fault> {
         match ask {
-            Ask::Publish { ticket, topic, publication, origin, rule } => {
-                self.outgoing.push_back(Publish { ticket, topic, publication, origin, rule });
-            }
+            Ask::Publish(publishes) => self.outgoing.push_back(publishes),
             Ask::Follow(channels) => {
                 let names: Vec<String> = channels.iter().map(|one| self.calls.keys.channel(one)).collect();
                 self.start_following("SSUBSCRIBE", names);
@@ -145,11 +144,15 @@ impl<'a, C: Core> Session<'a, C> {
         match done {
             Done::Nothing => {}
             Done::Told(told) => self.link.core.told(told),
-            Done::Published(told, took) => {
+            Done::Published { told, rest, took } => {
                 self.link.health.figures.publish.add(took.as_micros() as u64);
-                self.batches -= 1;
+                self.writes -= 1;
                 told.into_iter().for_each(|told| self.link.core.told(told));
-                self.send_batches();
+                if !rest.is_empty() {
+                    // At the end, so that a long batch holds nobody up for long.
+                    self.outgoing.push_back(rest);
+                }
+                self.send_publishes();
             }
             Done::Checked(danger) => self.link.health.up(danger),
             Done::Broke(fault) => return Err(fault),

@@ -1,17 +1,20 @@
 //! The scripts and the calls against a real Redis.
 
+mod batches;
 mod link;
 mod lives;
 mod publishing;
 mod reading;
 
-use fanfare_core::{Channel, HistoryRule, Numbered, Published, Refusal, SessionId, Ticket, TopicRead};
+use fanfare_core::{
+    Channel, HistoryRule, Numbered, Published, Refusal, SessionId, Ticket, TopicRead, Unnumbered,
+};
 use fanfare_protocol::{Payload, Publication, Topic};
 use fanfare_tests::Redis;
 use tokio::time::{Duration, timeout};
 
 use super::address::Address;
-use super::calls::{Bounds, Calls, Publish};
+use super::calls::{Bounds, Calls};
 use super::connect::{Connected, Pushes, connect, follow};
 use super::envelope::{Envelope, decode};
 
@@ -67,12 +70,12 @@ fn driven(mut connected: Connected) -> Connected {
     connected
 }
 
-async fn published(calls: &Calls, publish: Publish) -> Result<Published, Refusal> {
+async fn published(calls: &Calls, publish: Unnumbered) -> Result<Published, Refusal> {
     calls.publish(&[publish]).await.unwrap().remove(0)
 }
 
-fn draft(topic: &str, data: &str) -> Publish {
-    Publish {
+fn draft(topic: &str, data: &str) -> Unnumbered {
+    Unnumbered {
         ticket: Ticket::new(1),
         topic: name(topic),
         publication: Publication::new(Payload::Text(data.to_owned().into())),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use fanfare_core::{
     Ask, Broker, Completion, Draft, Limits, Now, Publishing, Refusal, SessionKey, Ticket, Told, TopicRules,
-    Wake, Worker,
+    Unnumbered, Wake, Worker,
 };
 use fanfare_protocol::{Encoding, Frame, Payload, Position, Publication, Topic};
 
@@ -108,9 +108,11 @@ impl Node {
             match ask {
                 Ask::Follow(_) | Ask::Leave(_) => link.asked_channels.push_back(ask),
                 Ask::Reconnect(_) => is_lost = true,
-                Ask::Publish { .. } | Ask::Probe { .. } | Ask::Read { .. } | Ask::Clear { .. } => {
-                    link.asked.push_back(ask);
+                // Something may come between any two of a batch.
+                Ask::Publish(batch) => {
+                    link.asked.extend(batch.into_iter().map(|one| Ask::Publish(vec![one])));
                 }
+                Ask::Probe { .. } | Ask::Read { .. } | Ask::Clear { .. } => link.asked.push_back(ask),
             }
         }
         is_lost
@@ -129,7 +131,9 @@ impl Node {
         let Some(ask) = asked.pop_front() else { return false };
         let (server, seen) = (&mut servers[link.commands], self.seen);
         match ask {
-            Ask::Publish { ticket, topic, publication, origin, rule } => {
+            Ask::Publish(mut alone) => {
+                let Some(one) = alone.pop() else { return false };
+                let Unnumbered { ticket, topic, publication, origin, rule } = one;
                 let tag = tag_of(&publication.payload);
                 let origin = origin.map(|session| (self.number, session));
                 let published = server.publish(truth, seen, &topic, &publication, origin, rule, tag, now_ms);

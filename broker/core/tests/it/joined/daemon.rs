@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use fanfare_core::{Ask, Channel, Record, Told};
+use fanfare_core::{Ask, Channel, Record, Told, Unnumbered};
 
 use super::redis::{Call, Seen, Server};
 use super::settings::Sabotage;
@@ -62,11 +62,13 @@ impl Connection {
     /// Takes what the core asks for.
     pub(super) fn take(&mut self, asks: Vec<Ask>) {
         for ask in asks {
-            match &ask {
+            match ask {
                 Ask::Follow(_) | Ask::Leave(_) => self.channel_asks.push_back(ask),
-                Ask::Publish { .. } | Ask::Probe { .. } | Ask::Read { .. } | Ask::Clear { .. } => {
-                    self.calls.push_back(ask);
+                // Something may come between any two of a batch.
+                Ask::Publish(batch) => {
+                    self.calls.extend(batch.into_iter().map(|one| Ask::Publish(vec![one])))
                 }
+                Ask::Probe { .. } | Ask::Read { .. } | Ask::Clear { .. } => self.calls.push_back(ask),
                 Ask::Reconnect(_) => self.is_given_up = true,
             }
         }
@@ -113,7 +115,8 @@ impl Daemon {
         let Daemon { connection: Some(connection), seen } = self else { return None };
         let mut spread = Spread::Nothing;
         let reply = match connection.calls.pop_front()? {
-            Ask::Publish { ticket, topic, publication, origin, rule } => {
+            Ask::Publish(mut alone) => {
+                let Unnumbered { ticket, topic, publication, origin, rule } = alone.pop()?;
                 let origin = origin.map(|session| (node, session));
                 let call = Call { seen, topic, publication, origin, rule, now_ms };
                 let (result, numbered) = server.publish(call, truth);

@@ -1,25 +1,20 @@
-//! Publishing: many messages in one write, each answered by itself.
+//! Publishing: many messages in one call, in their order, each answered by itself.
 
-use fanfare_core::{HistoryRule, Published, Refusal, SessionId, Ticket};
-use fanfare_protocol::{Epoch, Position, Publication, Topic};
+use std::ops::Range;
+
+use fanfare_core::{Published, Refusal, Unnumbered};
+use fanfare_protocol::{Epoch, Position};
 use redis::{Cmd, Pipeline, Value};
 
 use super::{Calls, parse};
 use crate::redis::envelope::{encode, fingerprint};
-use crate::redis::fault::Fault;
-use crate::redis::fault::accepted;
+use crate::redis::fault::{Fault, accepted};
 use crate::redis::scripts::Script;
 
-/// A message that is to be numbered.
-#[derive(Debug)]
-pub(in crate::redis) struct Publish {
-    /// Names the publish.
-    pub(in crate::redis) ticket: Ticket,
-    pub(in crate::redis) topic: Topic,
-    pub(in crate::redis) publication: Publication,
-    pub(in crate::redis) origin: Option<SessionId>,
-    pub(in crate::redis) rule: HistoryRule,
-}
+/// The most messages that one call numbers, so that it holds the server up for less than a millisecond.
+const MESSAGES_PER_CALL: usize = 32;
+/// The bytes of data at which a call is full.
+const BYTES_PER_CALL: usize = 64 * 1024;
 
 /// What became of one publish.
 type Outcome = Result<Published, Refusal>;
@@ -27,83 +22,126 @@ type Outcome = Result<Published, Refusal>;
 /// What the server said of one publish.
 enum Answer {
     Done(Outcome),
-    /// There are too many topics; one may be forgotten.
-    Topics,
+    /// There are too many topics, by so many; some may be forgotten.
+    Topics(usize),
+}
+
+/// How far a run of calls came.
+enum Run {
+    /// To its end, or to a call that did nothing since what the call before it has noted is gone.
+    Ended,
+    /// To a message for whose topic there is no room, nor for so many in all.
+    Topics(usize),
+    /// To a call whose script the server did not know.
+    NoScript,
+    /// To a call for which there was no memory.
+    Full(Fault),
 }
 
 impl Calls {
-    /// Publishes in order; a fault concerns them all, and what became of them is then unknown.
-    pub(in crate::redis) async fn publish(&self, batch: &[Publish]) -> Result<Vec<Outcome>, Fault> {
-        let mut answers = self.attempt(batch).await?;
-        if answers.iter().any(|answer| matches!(answer, Err(Fault::NoScript))) {
-            self.load(Script::Publish).await?;
-            let again: Vec<usize> = of(&answers, |answer| matches!(answer, Err(Fault::NoScript)));
-            self.repeat(batch, &mut answers, &again).await?;
-        }
-        for at in of(&answers, |answer| matches!(answer, Ok(Answer::Topics))) {
-            if self.make_room().await? {
-                self.repeat(batch, &mut answers, &[at]).await?;
+    /// Publishes in order, none behind one for which the server had no memory: all from there on are refused. A fault
+    /// concerns them all, and what became of them is then unknown.
+    pub(in crate::redis) async fn publish(&self, publishes: &[Unnumbered]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes = Vec::with_capacity(publishes.len());
+        // Once no topic can be forgotten a message of a new one is refused by itself, and holds nothing up.
+        let mut stops_at_topics = true;
+        let mut loaded_at = None;
+        while outcomes.len() < publishes.len() {
+            match self.run(&publishes[outcomes.len()..], stops_at_topics, &mut outcomes).await? {
+                Run::Ended => {}
+                Run::Topics(count) => stops_at_topics = self.make_room(count).await? > 0,
+                Run::NoScript if loaded_at == Some(outcomes.len()) => return Err(Fault::NoScript),
+                Run::NoScript => {
+                    self.load(Script::Publish).await?;
+                    loaded_at = Some(outcomes.len());
+                }
+                Run::Full(fault) => {
+                    let refusal = Refusal::BackplaneFull { reason: fault.to_string().into() };
+                    outcomes.resize(publishes.len(), Err(refusal));
+                }
             }
         }
-        let topics_max = self.bounds.topics;
-        let outcome = |answer| match answer {
-            Ok(Answer::Done(outcome)) => Ok(outcome),
-            Ok(Answer::Topics) => Ok(Err(Refusal::TooManyTopics { topics_max })),
-            Err(fault @ Fault::Full) => Ok(Err(Refusal::BackplaneFull { reason: fault.to_string().into() })),
-            Err(fault) => Err(fault),
-        };
-        answers.into_iter().map(outcome).collect()
+        Ok(outcomes)
     }
 
-    /// Tries those of the batch once more.
-    async fn repeat(
+    /// Sends the calls for all of them at once, and adds what became of those up to where the first call stopped. Each
+    /// call but the first does nothing unless the one before has noted that it did all of its own.
+    async fn run(
         &self,
-        batch: &[Publish],
-        answers: &mut [Result<Answer, Fault>],
-        again: &[usize],
-    ) -> Result<(), Fault> {
-        let mut pipeline = Pipeline::with_capacity(again.len());
-        again.iter().for_each(|at| _ = pipeline.add_command(self.command(&batch[*at])));
-        for (at, value) in again.iter().zip(self.ask_all(&pipeline).await?) {
-            answers[*at] = self.answer(value);
+        publishes: &[Unnumbered],
+        stops_at_topics: bool,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Run, Fault> {
+        let (run, parts) = (self.lives.number(), parts(publishes));
+        let note =
+            |at: usize| if at == 0 || at == publishes.len() { String::new() } else { format!("{run}:{at}") };
+        let mut pipeline = Pipeline::with_capacity(parts.len());
+        for Range { start, end } in parts.iter().cloned() {
+            let notes = [note(start), note(end)];
+            pipeline.add_command(self.command(&publishes[start..end], &notes, stops_at_topics));
         }
-        Ok(())
+        for (part, value) in parts.iter().zip(self.ask_all(&pipeline).await?) {
+            let answers = match accepted(value) {
+                Ok(Value::Array(answers)) => answers,
+                Ok(_) => return Err(Fault::odd("a publish")),
+                Err(Fault::NoScript) => return Ok(Run::NoScript),
+                Err(fault @ Fault::Full) => return Ok(Run::Full(fault)),
+                Err(fault @ (Fault::Away(_) | Fault::Incompatible(_))) => return Err(fault),
+            };
+            let is_done = answers.len() == part.len();
+            for answer in answers {
+                match self.answer(answer)? {
+                    Answer::Done(outcome) => outcomes.push(outcome),
+                    Answer::Topics(count) if stops_at_topics => return Ok(Run::Topics(count)),
+                    Answer::Topics(_) => {
+                        outcomes.push(Err(Refusal::TooManyTopics { topics_max: self.bounds.topics }));
+                    }
+                }
+            }
+            if !is_done {
+                break;
+            }
+        }
+        Ok(Run::Ended)
     }
 
-    async fn attempt(&self, batch: &[Publish]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
-        let mut pipeline = Pipeline::with_capacity(batch.len());
-        batch.iter().for_each(|publish| _ = pipeline.add_command(self.command(publish)));
-        let values = self.ask_all(&pipeline).await?;
-        Ok(values.into_iter().map(|value| self.answer(value)).collect())
-    }
-
-    fn command(&self, publish: &Publish) -> Cmd {
-        let Publish { topic, publication, origin, rule, .. } = publish;
-        let name = topic.as_str();
-        let (list, key) = (self.keys.list(name), publication.idempotency_key.as_deref());
-        let repeated = key.map(|key| self.keys.repeated(name, key));
-        let keys: Vec<&str> = [Some(list.as_str()), repeated.as_deref()].into_iter().flatten().collect();
+    /// The call for some of them, with what must be noted before it and what it notes.
+    fn command(&self, publishes: &[Unnumbered], notes: &[String; 2], stops_at_topics: bool) -> Cmd {
+        let mut keys = Vec::with_capacity(2 * publishes.len() + 1);
+        for Unnumbered { topic, publication, .. } in publishes {
+            let name = topic.as_str();
+            keys.push(self.keys.list(name));
+            keys.extend(publication.idempotency_key.as_deref().map(|key| self.keys.repeated(name, key)));
+        }
+        keys.extend(notes.iter().any(|note| !note.is_empty()).then(|| self.keys.run(self.node)));
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         self.script(Script::Publish, &keys, |command| {
-            command.arg(name).arg(encode(topic, publication, origin.map(|session| (self.node, session))));
-            command.arg(rule.count).arg(rule.age_ms).arg(self.bounds.topics);
-            let fingerprint = key.map_or(String::new(), |_| fingerprint(topic, publication));
-            command.arg(fingerprint).arg(self.bounds.idempotency_ms);
-            self.keys.channels(name).for_each(|channel| _ = command.arg(channel));
+            command.arg(notes).arg(self.bounds.topics);
+            command.arg(u8::from(stops_at_topics)).arg(self.bounds.idempotency_ms);
+            for Unnumbered { topic, publication, origin, rule, .. } in publishes {
+                command.arg(topic.as_str());
+                command.arg(encode(topic, publication, origin.map(|session| (self.node, session))));
+                command.arg(rule.count).arg(rule.age_ms);
+                let is_keyed = publication.idempotency_key.is_some();
+                command.arg(if is_keyed { fingerprint(topic, publication) } else { String::new() });
+                let channels: Vec<String> = self.keys.channels(topic.as_str()).collect();
+                command.arg(channels.len()).arg(channels);
+            }
         })
     }
 
     fn answer(&self, value: Value) -> Result<Answer, Fault> {
-        let Value::Array(values) = accepted(value)? else { return Err(Fault::odd("a publish")) };
+        let Value::Array(values) = value else { return Err(Fault::odd("a publish")) };
         let mut values = values.into_iter();
         let said: String = parse(values.next().unwrap_or(Value::Nil), "a publish")?;
+        let mut number = || parse::<u64>(values.next().unwrap_or(Value::Nil), "a publish");
         let repeated = match said.as_str() {
             "published" => false,
             "repeated" => true,
             "mismatch" => return Ok(Answer::Done(Err(Refusal::IdempotencyMismatch))),
-            "topics" => return Ok(Answer::Topics),
+            "topics" => return Ok(Answer::Topics(number()? as usize)),
             _ => return Err(Fault::odd("a publish")),
         };
-        let mut number = || parse::<u64>(values.next().unwrap_or(Value::Nil), "a publish");
         let (life, seq, heard) = (number()?, number()?, number()? > 0);
         if !repeated {
             self.saw(life, seq);
@@ -113,7 +151,29 @@ impl Calls {
     }
 }
 
-/// Where the answers are for which `holds`.
-fn of(answers: &[Result<Answer, Fault>], holds: impl Fn(&Result<Answer, Fault>) -> bool) -> Vec<usize> {
-    answers.iter().enumerate().filter(|(_, answer)| holds(answer)).map(|(at, _)| at).collect()
+/// Which of them go in one call each.
+fn parts(publishes: &[Unnumbered]) -> Vec<Range<usize>> {
+    let (mut parts, mut start) = (Vec::with_capacity(publishes.len().div_ceil(MESSAGES_PER_CALL)), 0);
+    while start < publishes.len() {
+        let end = start + leading(&publishes[start..], MESSAGES_PER_CALL, BYTES_PER_CALL);
+        parts.push(start..end);
+        start = end;
+    }
+    parts
+}
+
+/// How many of the first are at most so many and, but for the last of them, have fewer bytes of data in all.
+pub(in crate::redis) fn leading(publishes: &[Unnumbered], messages: usize, bytes: usize) -> usize {
+    let mut size = 0;
+    let fits = publishes.iter().take(messages).take_while(|publish| {
+        let fits = size < bytes;
+        size += data_bytes(publish);
+        fits
+    });
+    fits.count()
+}
+
+/// The size of what is published.
+pub(in crate::redis) fn data_bytes(publish: &Unnumbered) -> usize {
+    publish.publication.payload.bytes().len()
 }

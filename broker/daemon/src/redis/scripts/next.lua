@@ -4,7 +4,7 @@ local redis_before, fence_before = redis, fence
 local redis = setmetatable({
   call = function(...)
     local words = {...}
-    if words[1] == 'SET' then
+    if words[1] == 'SET' and string.find(words[2], '/k/', 1, true) then
       words[3] = words[3] .. ' and something new'
     end
     return redis_before.call(unpack(words))

@@ -2,22 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use fanfare_core::{Channel, Refusal, Ticket, Told};
+use fanfare_core::{Channel, Refusal, Ticket, Told, Unnumbered};
 use fanfare_protocol::Topic;
 use futures_util::FutureExt;
 
 use super::Session;
-use crate::redis::calls::{Calls, Publish, TOPICS_PER_CALL};
+use crate::redis::calls::{Calls, TOPICS_PER_CALL, data_bytes, leading};
 use crate::redis::connect::follow;
 use crate::redis::fault::Fault;
 use crate::redis::{Core, Page, Question, TopicFound};
 
-/// The most publishes in one write.
-const BATCH_MESSAGES: usize = 64;
-/// The bytes of data at which a batch is full.
-const BATCH_BYTES: usize = 256 * 1024;
-/// The most batches under way at once.
-const BATCHES_MAX: usize = 4;
+/// The most messages of a batch in one write.
+const WRITE_MESSAGES: usize = 256;
+/// The bytes of data at which a write is full.
+const WRITE_BYTES: usize = 256 * 1024;
+/// The most publishes that are of no batch in one write, which answers them all at once.
+const TOGETHER_MAX: usize = 64;
+/// The most writes of publishes under way at once.
+const WRITES_MAX: usize = 4;
 /// The most channels that are followed by one write.
 const CHANNELS_PER_CALL: usize = 500;
 
@@ -28,8 +30,12 @@ pub(super) const READS_MAX: usize = 16;
 pub(super) enum Done {
     Nothing,
     Told(Told),
-    /// A batch, and how long it took.
-    Published(Vec<Told>, Duration),
+    /// A write of publishes, what is left of their batch, and how long it took.
+    Published {
+        told: Vec<Told>,
+        rest: Vec<Unnumbered>,
+        took: Duration,
+    },
     /// Why what is on the server is in danger, if it is.
     Checked(Option<String>),
     /// The connection can't be used any more.
@@ -38,26 +44,51 @@ pub(super) enum Done {
 
 impl<C: Core> Session<'_, C> {
     /// Sends what waits to be published, many at a time while others are under way.
-    pub(super) fn send_batches(&mut self) {
-        while self.batches < BATCHES_MAX && !self.outgoing.is_empty() {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while batch.len() < BATCH_MESSAGES
-                && bytes < BATCH_BYTES
-                && let Some(publish) = self.outgoing.pop_front()
-            {
-                bytes += publish.publication.payload.bytes().len();
-                batch.push(publish);
-            }
-            self.batches += 1;
+    pub(super) fn send_publishes(&mut self) {
+        while self.writes < WRITES_MAX
+            && let Some((mut write, mut rest)) = self.next_write()
+        {
+            self.writes += 1;
             let calls = self.calls.clone();
             self.start(async move {
                 let began = Instant::now();
-                let outcomes = calls.publish(&batch).await?;
+                let mut outcomes = calls.publish(&write).await?;
+                if let Some(Err(refusal)) = outcomes.last()
+                    && refusal.ends_batch()
+                {
+                    let refusal = refusal.clone();
+                    write.append(&mut rest);
+                    outcomes.resize(write.len(), Err(refusal));
+                }
                 let told =
-                    |(publish, result): (&Publish, _)| Told::Published { ticket: publish.ticket, result };
-                Ok(Done::Published(batch.iter().zip(outcomes).map(told).collect(), began.elapsed()))
+                    |(publish, result): (Unnumbered, _)| Told::Published { ticket: publish.ticket, result };
+                let told = write.into_iter().zip(outcomes).map(told).collect();
+                Ok(Done::Published { told, rest, took: began.elapsed() })
             });
         }
+    }
+
+    /// What goes out together next, publishes each by itself or the beginning of a batch, and the rest of that batch.
+    fn next_write(&mut self) -> Option<(Vec<Unnumbered>, Vec<Unnumbered>)> {
+        while let Some(mut write) = self.outgoing.pop_front() {
+            if let [alone] = &write[..] {
+                let mut bytes = data_bytes(alone);
+                while write.len() < TOGETHER_MAX
+                    && bytes < WRITE_BYTES
+                    && let Some([_]) = self.outgoing.front().map(Vec::as_slice)
+                {
+                    let next = self.outgoing.pop_front().into_iter().flatten();
+                    write.extend(next.inspect(|publish| bytes += data_bytes(publish)));
+                }
+            }
+            // Who waited for too long was told that it is not known what became of the publish: it is not made any more.
+            self.link.core.retain_awaited(&mut write);
+            let rest = write.split_off(leading(&write, WRITE_MESSAGES, WRITE_BYTES));
+            if !write.is_empty() {
+                return Some((write, rest));
+            }
+        }
+        None
     }
 
     pub(super) fn start_following(&mut self, command: &'static str, names: Vec<String>) {

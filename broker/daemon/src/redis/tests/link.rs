@@ -13,6 +13,9 @@ use crate::redis::{Backplane, Core, Setup, start_thread};
 /// What operators read.
 const PAGE: &str = include_str!("../../../REDIS.md");
 
+/// Names publishes for whose outcome nobody waits.
+const FORGOTTEN: Ticket = Ticket::new(0);
+
 /// A link whose core is the test.
 struct Node {
     backplane: Backplane,
@@ -34,6 +37,10 @@ impl Core for Notes {
     fn told(&self, told: Told) {
         // After the test nobody reads the notes.
         drop(self.told.try_send(told));
+    }
+
+    fn retain_awaited(&self, publishes: &mut Vec<Unnumbered>) {
+        publishes.retain(|publish| publish.ticket != FORGOTTEN);
     }
 
     fn tick(&self) -> Option<std::time::Instant> {
@@ -116,8 +123,7 @@ fn number(ticket: Ticket) -> String {
 }
 
 fn publish(ticket: u64, topic: &str) -> Ask {
-    let Publish { topic, publication, origin, rule, .. } = draft(topic, "x");
-    Ask::Publish { ticket: Ticket::new(ticket), topic, publication, origin, rule }
+    Ask::Publish(vec![Unnumbered { ticket: Ticket::new(ticket), ..draft(topic, "x") }])
 }
 
 #[tokio::test]
@@ -257,7 +263,7 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     assert!(calls.probe(1).await.unwrap());
     assert_eq!(calls.clear(&name("a.b")).await, Ok(1));
     calls.sweep().await.unwrap();
-    assert!(calls.make_room().await.unwrap());
+    assert_eq!(calls.make_room(1).await.unwrap(), 1);
     calls.describe(&[name("a.b")]).await.unwrap();
     calls.danger().await.unwrap();
     let wrong = connect(&setup("fanfare:wrong"), PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
@@ -267,4 +273,28 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     assert!(lacking.to_string().contains("lacks a right"), "{lacking}");
     let other = connect(&setup("fanfare:secret"), "other", 2, BOUNDS).await.map(drop).unwrap_err();
     assert!(other.to_string().contains("lacks a right"), "{other}");
+}
+
+#[tokio::test]
+async fn a_batch_longer_than_a_write_is_numbered_in_its_order() {
+    let redis = Redis::start();
+    let mut node = Node::start(redis.address, 1);
+    node.expect(&["up 0"]).await;
+    let batch = |from, to| (from..=to).map(|at| Unnumbered { ticket: Ticket::new(at), ..draft("a", "x") });
+    node.ask([Ask::Publish(batch(1, 700).collect())]);
+    for at in 1..=700 {
+        node.expect(&[&format!("published {at} {at}")]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_published() {
+    let redis = Redis::start();
+    let mut node = Node::start(redis.address, 1);
+    node.expect(&["up 0"]).await;
+    let forgotten = Unnumbered { ticket: FORGOTTEN, ..draft("a", "x") };
+    let Ask::Publish(last) = publish(7, "a") else { panic!("it is a publish") };
+    let batch = [vec![forgotten.clone(); 300], last].concat();
+    node.ask([Ask::Publish(vec![forgotten]), publish(1, "a"), Ask::Publish(batch)]);
+    node.expect(&["published 1 1", "published 7 2"]).await;
 }

@@ -20,34 +20,6 @@ async fn messages_are_numbered_over_all_topics_and_know_their_predecessor() {
 }
 
 #[tokio::test]
-async fn a_batch_is_numbered_in_its_order_and_each_is_answered_by_itself() {
-    let scene = Scene::with(Bounds { topics: 2, ..BOUNDS }).await;
-    let keyed = |topic, data: &str| {
-        let mut draft = draft(topic, data);
-        draft.publication.idempotency_key = Some("k".into());
-        draft
-    };
-    let batch = [
-        draft("a", "1"),
-        keyed("b", "2"),
-        keyed("b", "2"),
-        keyed("b", "3"),
-        draft("c", "4"),
-        draft("a", "5"),
-    ];
-    let outcomes = scene.calls.publish(&batch).await.unwrap();
-    let shown: Vec<String> = outcomes
-        .into_iter()
-        .map(|outcome| match outcome {
-            Ok(published) => format!("{} {}", published.position.seq, published.repeated),
-            Err(refusal) => format!("{refusal:?}"),
-        })
-        .collect();
-    let full = "TooManyTopics { topics_max: 2 }";
-    assert_eq!(shown, ["1 false", "2 false", "2 true", "IdempotencyMismatch", full, "3 false"]);
-}
-
-#[tokio::test]
 async fn a_repeated_publish_is_known_on_every_node_for_its_window() {
     let scene = Scene::with(Bounds { idempotency_ms: 300, ..BOUNDS }).await;
     let other = node(&scene.redis, 2, BOUNDS).await;
@@ -72,7 +44,7 @@ async fn a_topic_keeps_as_many_messages_as_its_rule_says_and_for_as_long() {
     let list = scene.calls.keys.list("a");
     let publish = async |count, age_ms| {
         let rule = HistoryRule { count, age_ms };
-        published(&scene.calls, Publish { rule, ..draft("a", "x") }).await.unwrap();
+        published(&scene.calls, Unnumbered { rule, ..draft("a", "x") }).await.unwrap();
         scene.redis.command::<u64>(&["LLEN", &list])
     };
     for (count, kept) in [(3, 1), (3, 2), (3, 3), (3, 3), (2, 2), (0, 0), (1, 1)] {
@@ -89,7 +61,7 @@ async fn old_messages_go_from_a_list_that_is_not_full() {
     let publish = async || {
         let rule = HistoryRule { count: 1_000, age_ms: 1 };
         // The list must not end by itself between two messages.
-        published(&scene.calls, Publish { rule, ..draft("a", "x") }).await.unwrap();
+        published(&scene.calls, Unnumbered { rule, ..draft("a", "x") }).await.unwrap();
         scene.redis.command::<u64>(&["PERSIST", &list]);
     };
     for _ in 0..200 {

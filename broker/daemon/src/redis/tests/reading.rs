@@ -31,12 +31,12 @@ async fn a_long_read_takes_many_calls_and_is_whole() {
     let rule = HistoryRule { count: 1_000, age_ms: 60_000 };
     let mut batch = Vec::new();
     for number in 0..2_500 {
-        batch.push(Publish { rule, ..draft(&format!("t.{number}"), "small") });
+        batch.push(Unnumbered { rule, ..draft(&format!("t.{number}"), "small") });
     }
     for number in 0..300 {
-        batch.push(Publish { rule, ..draft("long", "small") });
+        batch.push(Unnumbered { rule, ..draft("long", "small") });
         if number % 20 == 0 {
-            batch.push(Publish { rule, ..draft("big", &big) });
+            batch.push(Unnumbered { rule, ..draft("big", &big) });
         }
     }
     let all = batch.len();
