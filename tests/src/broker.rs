@@ -238,6 +238,14 @@ impl Broker {
         normalized(&answer.json(), &self.epoch)
     }
 
+    /// Publishes a batch; what became of each item, positions written as `@7`.
+    pub async fn publish_batch(&self, items: &Value) -> Vec<Value> {
+        let answer = self.post("/v1/publish", "application/json", items.to_string()).await;
+        let mut said = normalized(&answer.json(), &self.epoch);
+        let Value::Array(results) = said["results"].take() else { panic!("a batch has results: {said}") };
+        results
+    }
+
     /// Publishes the numbers of a range to a topic, in batches.
     pub async fn publish_numbers(&self, topic: &str, numbers: std::ops::Range<u64>) {
         let items: Vec<Value> = numbers.map(|number| json!({ "topic": topic, "data": number })).collect();

@@ -5,6 +5,7 @@ mod it {
     mod backpressure;
     mod clocks;
     mod cluster;
+    mod cluster_batches;
     mod cluster_faults;
     mod command_line;
     mod command_line_tools;

@@ -1,0 +1,117 @@
+//! Batches on a node that is joined to others: they go out together, in their order.
+
+use std::time::Duration;
+
+use fanfare_tests::{Broker, Proxy, Redis, Setup};
+use serde_json::{Value, json};
+
+const KEPT: &str = "[[topics]]\nfilter = \">\"\nhistory = { count = 2000, age = \"1h\" }\n";
+
+/// A node that reaches its Redis through a proxy.
+async fn behind(proxy: &Proxy, config: &str) -> Broker {
+    let url = format!("redis://{}", proxy.address());
+    let node = Setup::new().variable("FANFARE__BACKPLANE__REDIS", &url).config(config).start().await;
+    node.until_ready().await;
+    node
+}
+
+fn items(count: usize, data: impl Fn(usize) -> Value) -> Value {
+    (0..count).map(|at| json!({"topic": "a", "data": data(at)})).collect()
+}
+
+fn positions(results: &[Value]) -> Vec<String> {
+    results
+        .iter()
+        .map(|result| result["position"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned())
+        .collect()
+}
+
+/// The data of what Redis keeps of the topic, read on a node in pages.
+async fn history(node: &Broker) -> Vec<Value> {
+    let (mut all, mut after) = (Vec::new(), format!("{}:0", node.epoch));
+    loop {
+        let page = node.get_json(&format!("/v1/topics/a/messages?after={after}")).await;
+        all.extend(page["frames"].as_array().unwrap().iter().map(|frame| frame[3].clone()));
+        after = page["cursor"].as_str().unwrap().replace('@', &format!("{}:", node.epoch));
+        if page["more"] == false {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_500_is_answered_in_time_over_a_slow_link() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    proxy.delay(Duration::from_millis(20), Duration::ZERO);
+    let node = behind(&proxy, KEPT).await;
+    let results = node.publish_batch(&items(500, |at| json!(at))).await;
+    let expected: Vec<String> = (1..=500).map(|seq| format!("@{seq}")).collect();
+    assert_eq!(positions(&results), expected);
+    assert_eq!(history(&node).await, (0..500).map(|at| json!(at)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_batch_that_may_not_wait_as_a_whole_goes_out_in_parts() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    let config = format!("{KEPT}[limits]\nwaiting_publishes = 60\n");
+    let node = behind(&proxy, &config).await;
+    let results = node.publish_batch(&items(200, |at| json!(at))).await;
+    assert_eq!(positions(&results), (1..=200).map(|seq| format!("@{seq}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_bad_item_spoils_no_other_of_its_batch() {
+    let redis = Redis::start();
+    let node = Setup::node(&redis).start().await;
+    node.until_ready().await;
+    let batch = json!([
+        {"topic": "a", "data": 1, "idempotency_key": "k"},
+        {"topic": "a..b", "data": 2},
+        {"topic": "a", "data": 3, "idempotency_key": "k"},
+        {"topic": "a", "data": 4},
+    ]);
+    let results = node.publish_batch(&batch).await;
+    assert_eq!((&results[0]["position"], &results[3]["position"]), (&json!("@1"), &json!("@2")));
+    assert_eq!(results[1]["error"]["code"], "bad_topic");
+    assert_eq!(results[2]["error"]["code"], "idempotency_mismatch");
+}
+
+#[tokio::test]
+async fn without_memory_in_the_middle_a_beginning_is_published_and_all_the_rest_refused() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    proxy.delay(Duration::from_millis(5), Duration::ZERO);
+    let node =
+        behind(&proxy, &format!("{KEPT}[limits]\nbatch_bytes = \"8MiB\"\npublish_wait = \"10s\"\n")).await;
+    let memory: String = redis.command(&["INFO", "memory"]);
+    let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+    let enough_for_some = used.trim().parse::<u64>().unwrap() + (2 << 20);
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", &enough_for_some.to_string()]);
+    let data = "x".repeat(8 << 10);
+    let results = node.publish_batch(&items(500, |at| json!([at, data]))).await;
+    let count = results.iter().take_while(|result| result["error"].is_null()).count();
+    assert!(0 < count && count < 500, "{count} were published");
+    assert_eq!(positions(&results[..count]), (1..=count).map(|seq| format!("@{seq}")).collect::<Vec<_>>());
+    let refusal = &results[count];
+    assert!(refusal["error"]["retry_after_ms"].is_u64(), "{refusal}");
+    assert!(refusal["error"]["detail"].as_str().unwrap().contains("memory"), "{refusal}");
+    assert!(results[count..].iter().all(|result| result == refusal), "all the rest are refused alike");
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(redis.command::<usize>(&["LLEN", "{fanfare:0}/m/a"]), count);
+    let told = node.publish("a", json!("next")).await;
+    assert_eq!(told["position"], format!("@{}", count + 1));
+}
+
+#[tokio::test]
+async fn a_batch_that_redis_does_not_answer_is_given_up_as_a_whole() {
+    let redis = Redis::start();
+    let node = Setup::node(&redis).start().await;
+    node.until_ready().await;
+    redis.pause();
+    let results = node.publish_batch(&items(300, |at| json!(at))).await;
+    assert_eq!(results.len(), 300);
+    assert!(results.iter().all(|result| result["error"]["code"] == "unavailable"), "{results:?}");
+    redis.resume();
+}
