@@ -69,11 +69,11 @@ impl Events {
         Events { body, received, epoch, last_event_id: None, retry_ms: None, head }
     }
 
-    /// The next block; none once the stream has ended.
-    pub async fn next_block(&mut self) -> Option<Block> {
+    /// The text of the next block with the empty line that ends it; none once the stream has ended.
+    async fn next_text(&mut self) -> Option<String> {
         let end = loop {
             match self.received.windows(2).position(|bytes| bytes == b"\n\n") {
-                Some(end) => break end,
+                Some(end) => break end + 2,
                 None => match self.body.more().await {
                     Some(bytes) => self.received.extend(bytes),
                     None => {
@@ -83,9 +83,25 @@ impl Events {
                 },
             }
         };
-        let block: Vec<u8> = self.received.drain(..end + 2).take(end).collect();
-        let block = String::from_utf8(block).expect("a stream is UTF-8");
+        let block = String::from_utf8(self.received.drain(..end).collect()).expect("a stream is UTF-8");
         assert!(!block.contains('\r'), "a carriage return ends a line: {block:?}");
+        Some(block)
+    }
+
+    /// The very text of the next event, behind heartbeats.
+    pub async fn next_event_text(&mut self) -> String {
+        loop {
+            let block = self.next_text().await.expect("the stream goes on");
+            if block.contains("data: ") {
+                return block;
+            }
+        }
+    }
+
+    /// The next block; none once the stream has ended.
+    pub async fn next_block(&mut self) -> Option<Block> {
+        let block = self.next_text().await?;
+        let block = block.strip_suffix("\n\n").expect("an empty line ends a block");
         let (mut id, mut data, mut retry_ms) = (None, Vec::new(), None);
         for line in block.split('\n') {
             match line.split_once(": ").expect("a line has a field") {

@@ -13,6 +13,7 @@ pub mod harness;
 mod http;
 mod http2;
 mod log;
+mod pour;
 mod proxy;
 mod redis;
 mod socket;

@@ -1,5 +1,7 @@
 //! Nodes that a Redis joins are one broker: what one is told is heard, replayed and known on all.
 
+use std::collections::BTreeSet;
+
 use fanfare_protocol::Encoding;
 use fanfare_tests::{Ask, Broker, Client, Redis, Setup, within};
 use serde_json::{Value, json};
@@ -262,11 +264,30 @@ async fn many_topics_are_resumed_at_once() {
     let mut client = b.connect(Encoding::Json).await;
     let subscribe = |topic: u64| json!(["subscribe", topic + 1, format!("many.{topic}"), {"after": "@0"}]);
     client.send_all((0..600).map(subscribe)).await;
-    let mut live = 0;
+    let (mut oks, mut live, mut replayed) = (0, 0, BTreeSet::new());
     while live < 600 {
         let frame = client.next().await;
-        assert!(["ok", "replay", "live"].contains(&frame[0].as_str().unwrap()), "{frame}");
-        live += usize::from(frame[0] == "live");
+        match frame[0].as_str() {
+            Some("ok") => {
+                assert_eq!(
+                    (&frame[2]["cursor"], &frame[2]["resumed"]),
+                    (&json!("@0"), &json!(true)),
+                    "{frame}"
+                );
+                oks += 1;
+            }
+            Some("replay") => {
+                let topic = frame[1].as_str().unwrap();
+                let number: u64 = topic["many.".len()..].parse().unwrap();
+                assert_eq!(frame[2], message(topic, number + 1, 0), "{frame}");
+                assert!(replayed.insert(number), "{frame} comes twice");
+            }
+            other => {
+                assert_eq!(other, Some("live"), "{frame}");
+                live += 1;
+            }
+        }
     }
+    assert_eq!((oks, replayed.len()), (600, 600));
     assert_eq!(b.metric("fanfare_backplane_losses_total").await, 0.0);
 }

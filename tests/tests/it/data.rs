@@ -17,8 +17,9 @@ async fn every_kind_of_data_arrives_byte_for_byte_as_the_vectors_say() {
         let encoding = match vector["subscriber"].as_str() {
             Some("json") => Encoding::Json,
             Some("msgpack") => Encoding::MessagePack,
-            // A stream of server-sent events is not served.
-            _ => continue,
+            // An event; the next test.
+            Some("sse") => continue,
+            other => panic!("{other:?} is no subscriber"),
         };
         let mut subscriber = broker.connect(encoding).await;
         assert_eq!(subscriber.ask(json!(["subscribe", 1, TOPIC])).await[0], "ok");
@@ -43,6 +44,23 @@ async fn every_kind_of_data_arrives_byte_for_byte_as_the_vectors_say() {
         met += 1;
     }
     assert!(met >= 24, "only {met} pairs of publisher and subscriber");
+}
+
+#[tokio::test]
+async fn every_kind_of_data_is_an_event_byte_for_byte_as_the_vectors_say() {
+    let broker = Broker::start().await;
+    let mut events = broker.stream(&format!("topic={TOPIC}"), None).await;
+    assert_eq!(events.next().await.0[0], "live");
+    let mut met = 0;
+    for vector in vectors("data.json").into_iter().filter(|vector| vector["subscriber"] == "sse") {
+        publish(&broker, &vector["publisher"]).await;
+        let event = events.next_event_text().await;
+        let (position, time) = (between(&event, "id: ", "\n"), between(&event, "\"time\":", "}"));
+        let written = string(&vector["frame"]).replace(POSITION, position).replace(&TIME.to_string(), time);
+        assert_eq!(event, written, "{}", vector["name"]);
+        met += 1;
+    }
+    assert!(met >= 12, "only {met} publishers");
 }
 
 #[tokio::test]
@@ -129,6 +147,12 @@ async fn post(broker: &Broker, topic: &str, content_type: Option<&str>, body: &s
 
 fn string(value: &Value) -> &str {
     value.as_str().expect("a string")
+}
+
+/// What stands between the first `from` and the next `to`.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("{text:?} has {from:?}"));
+    rest.split(to).next().unwrap_or(rest)
 }
 
 /// A short MessagePack string.

@@ -57,14 +57,41 @@ fn the_limits_that_it_tells_are_keys_and_their_defaults_values() {
         limits += &format!("{name} = {quoted}\n");
     }
     assert!(limits.lines().count() > 20, "{limits}");
-    let settings = |setup: Setup| {
-        let ended = setup.flags(&["check"]).run();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        let values =
-            ended.stdout.lines().map(|line| line.split('#').next().unwrap_or_default().trim().to_owned());
-        values.collect::<Vec<_>>()
-    };
-    assert_eq!(settings(Setup::bare().config(&limits)), settings(Setup::bare()));
+    assert_eq!(settings(&limits), settings(""));
+}
+
+/// Each row of the table of keys, such as `` | `heartbeat` | `25s` | ``.
+#[test]
+fn the_keys_that_it_tells_are_keys_and_their_defaults_values() {
+    let readme = readme();
+    let table = readme.split("| key | default | meaning |").nth(1).expect("a table of keys");
+    let table = table.split("\n\n").next().expect("a table has an end");
+    let (mut written, mut rule) = (String::new(), String::from("[[topics]]\nfilter = \">\"\n"));
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let (key, value) = (cells[1], cells[2]);
+        if value.is_empty() || value == "none" {
+            continue;
+        }
+        let is_bare = value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok();
+        let value = if is_bare { value.to_owned() } else { format!("{value:?}") };
+        match key.strip_prefix("topics.") {
+            Some(key) => rule += &format!("{key} = {value}\n"),
+            None => written += &format!("{key} = {value}\n"),
+        }
+    }
+    assert!(written.lines().count() >= 8 && rule.lines().count() >= 5, "{written}{rule}");
+    assert_eq!(settings(&written), settings(""));
+    assert_eq!(settings(&rule), settings("[[topics]]\nfilter = \">\""));
+}
+
+/// The settings in effect with this file, without their sources.
+fn settings(file: &str) -> Vec<String> {
+    let ended = Setup::bare().config(file).flags(&["check"]).run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let values =
+        ended.stdout.lines().map(|line| line.split('#').next().unwrap_or_default().trim().to_owned());
+    values.collect()
 }
 
 /// The text with the times of messages made equal.

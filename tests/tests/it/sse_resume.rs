@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fanfare_tests::{Ask, Broker, Events, read_answer};
+use fanfare_tests::{Broker, Events};
 use serde_json::{Value, json};
 
 fn message(seq: u64) -> Value {
@@ -98,22 +98,6 @@ async fn an_unreadable_cursor_is_told_by_an_error_and_the_stream_goes_on_from_no
     broker.stream("topic=a", Some("")).await.expect(json!(["live", null, "@1"])).await;
 }
 
-/// Publishes to the topics in turn until it is told to stop; how many.
-async fn pour(broker: &Broker, stop: &AtomicBool) -> u64 {
-    let mut wire = broker.wire().await;
-    let asks = ["a", "b.c", "b.d"]
-        .map(|topic| Ask::new("POST", &format!("/v1/topics/{topic}")).body("1").bytes("localhost"));
-    let mut published = 0;
-    while !stop.load(Ordering::Relaxed) {
-        wire.write(&asks.concat()).await.unwrap();
-        for _ in &asks {
-            assert_eq!(read_answer(&mut wire).await.unwrap().status, 200);
-            published += 1;
-        }
-    }
-    published
-}
-
 #[tokio::test]
 async fn while_messages_pour_in_each_comes_once_and_in_order_over_many_cuts() {
     let config = "heartbeat = \"100ms\"\n[[topics]]\nfilter = \">\"\nhistory = { count = 100000 }";
@@ -145,7 +129,7 @@ async fn while_messages_pour_in_each_comes_once_and_in_order_over_many_cuts() {
         stop.store(true, Ordering::Relaxed);
         (seq, id)
     };
-    let (published, (seq, id)) = tokio::join!(pour(&broker, &stop), follow);
+    let (published, (seq, id)) = tokio::join!(broker.pour(&["a", "b.c", "b.d"], &stop), follow);
     let mut rest = broker.stream("topic=%3E", id.as_deref()).await;
     for seq in seq + 1..=published {
         assert_eq!(rest.next().await.0[2], format!("@{seq}"));
