@@ -4,7 +4,8 @@ use fanfare_protocol::Encoding;
 use fanfare_tests::{Broker, Client, FIN, Heard, PING, PONG};
 use serde_json::{Value, json};
 
-const CONFIG: &str = "heartbeat = \"200ms\"";
+/// A client may be late by twice this, on a machine with much to do.
+const CONFIG: &str = "heartbeat = \"500ms\"";
 
 /// The cursor of the next `ping`, which is answered.
 async fn pinged(client: &mut Client) -> Value {
@@ -18,8 +19,8 @@ async fn pinged(client: &mut Client) -> Value {
 async fn who_answers_pings_stays() {
     let broker = Broker::with(CONFIG).await;
     let mut client = broker.connect(Encoding::MessagePack).await;
-    assert_eq!(client.welcome["heartbeat_ms"], 200);
-    for _ in 0..6 {
+    assert_eq!(client.welcome["heartbeat_ms"], 500);
+    for _ in 0..4 {
         assert_eq!(pinged(&mut client).await, "@0");
     }
     assert_eq!(client.ask(json!(["subscribe", 1, "a"])).await, json!(["ok", 1, {"cursor": "@0"}]));
@@ -32,7 +33,7 @@ async fn who_is_silent_for_two_heartbeats_is_closed() {
     let ping = silent.next().await;
     assert_eq!(ping, json!(["ping", "@0"]));
     let reason = silent.expect_close(4501).await;
-    assert!(reason.contains("400 ms"), "{reason}");
+    assert!(reason.contains("1000 ms"), "{reason}");
     broker.until_metric("fanfare_subscriptions", |count| count == 0.0).await;
 }
 
@@ -40,7 +41,7 @@ async fn who_is_silent_for_two_heartbeats_is_closed() {
 async fn whatever_a_client_sends_shows_that_it_lives() {
     let broker = Broker::with(CONFIG).await;
     let mut client = broker.connect(Encoding::Json).await;
-    for round in 0..3 {
+    for round in 0..2 {
         assert_eq!(client.next().await[0], "ping");
         client.socket.send_frame(FIN | PING, b"are you there?").await;
         assert_eq!(client.socket.next().await, Heard::Pong(b"are you there?".to_vec()), "round {round}");
@@ -55,7 +56,7 @@ async fn whatever_a_client_sends_shows_that_it_lives() {
 #[tokio::test]
 async fn a_ping_keeps_the_cursor_of_a_quiet_filter_fresh() {
     let broker =
-        Broker::with("heartbeat = \"200ms\"\n[[topics]]\nfilter = \"busy\"\nhistory = { count = 2 }").await;
+        Broker::with("heartbeat = \"500ms\"\n[[topics]]\nfilter = \"busy\"\nhistory = { count = 2 }").await;
     let mut quiet = broker.follow("quiet").await;
     assert_eq!(pinged(&mut quiet).await, "@0");
     broker.publish_numbers("busy", 0..50).await;

@@ -140,7 +140,7 @@ async fn the_first_known_offer_is_taken_and_answered_alone() {
 }
 
 #[tokio::test]
-async fn sessions_of_one_address_and_connections_in_all_are_bounded() {
+async fn sessions_of_one_address_are_bounded() {
     let mut broker = Broker::with("[limits]\nsessions_per_address = 3").await;
     let mut sessions = Vec::new();
     for _ in 0..3 {

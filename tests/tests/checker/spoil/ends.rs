@@ -92,13 +92,18 @@ pub(super) fn go_silent(lines: &mut Vec<Line>, chance: &mut Chance) -> bool {
             && !rest.clone().any(|line| matches!(line.event, Event::Gap { .. }))
     };
     let Some(from) = place(lines, chance, holds) else { return false };
+    take_rest(lines, from, quiet);
+    true
+}
+
+/// Takes what the session of the line `from` sent and received from there up to `quiet`.
+fn take_rest(lines: &mut Vec<Line>, from: usize, quiet: usize) {
     let own = session(&lines[from].event);
     let mut at = 0;
     lines.retain(|line| {
         at += 1;
         at <= from || at > quiet || session(&line.event) != own
     });
-    true
 }
 
 /// Takes from a session that is open at the end the end of a replay and all that came after.
@@ -112,12 +117,7 @@ pub(super) fn never_live(lines: &mut Vec<Line>, chance: &mut Chance) -> bool {
         at < quiet && matches!(event, Event::Live { session, .. } if stays(at, *session))
     };
     let Some(from) = place(lines, chance, holds) else { return false };
-    let own = session(&lines[from].event);
-    let mut at = 0;
-    lines.retain(|line| {
-        at += 1;
-        at <= from || at > quiet || session(&line.event) != own
-    });
+    take_rest(lines, from, quiet);
     true
 }
 
