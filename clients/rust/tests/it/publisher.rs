@@ -2,7 +2,7 @@
 
 use fanfare_client::{PublishError, Publisher, Topic};
 
-use super::scripted::{Scripted, answer, read_request};
+use super::scripted::{Scripted, answer, read_request, together};
 
 const PLACED: &str = r#"{"topic":"a","position":"0.k:7","heard":true,"receivers":2}"#;
 
@@ -50,7 +50,7 @@ async fn a_connection_is_used_again_and_a_lost_one_replaced_unnoticed() {
         assert_eq!(results[0].as_ref().unwrap().position.seq, 7);
         assert_eq!(results[1].as_ref().unwrap_err().to_string(), "no (limit)");
     };
-    tokio::join!(told, published);
+    together(told, published).await;
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn what_went_wrong_says_whether_it_may_have_been_published() {
             }
         };
         let publisher = Publisher::new(&broker.url).unwrap();
-        let (result, ()) = tokio::join!(publisher.publish("a", fanfare_client::text("x")), told_it);
+        let (result, ()) = together(publisher.publish("a", fanfare_client::text("x")), told_it).await;
         let error = result.unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
     }

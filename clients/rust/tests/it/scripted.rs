@@ -1,5 +1,7 @@
 //! A broker that does what a test says.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket};
@@ -79,6 +81,12 @@ impl Connection {
             OpCode::Ping | OpCode::Binary | OpCode::Continuation => "something else".to_owned(),
         }
     }
+}
+
+/// Runs the broker's side and the client's at once, under a watchdog, so that a wait for nothing fails the test.
+pub(super) async fn together<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
+    let both = async { tokio::join!(one, other) };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("nothing is waited for in vain")
 }
 
 /// Reads one request; `None` at the end of the connection.
