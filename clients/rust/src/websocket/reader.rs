@@ -41,6 +41,7 @@ pub(super) async fn read(
             Err(WebSocketError::UnexpectedEOF) => {
                 Incoming::End { code: None, reason: "the connection broke".to_owned() }
             }
+            Err(WebSocketError::FrameTooLarge) => whole.too_large(),
             Err(error) => Incoming::End { code: code_of(&error), reason: error.to_string() },
         };
         let is_last = matches!(incoming, Incoming::End { .. });
@@ -79,13 +80,20 @@ impl Whole {
             (_, None) => payload,
         };
         if message.len() > self.message_bytes_max {
-            return broken("a message over the limit came");
+            return self.too_large();
         }
         if is_end {
             return Incoming::Message(message);
         }
         self.parts = Some(message);
         Incoming::Sign
+    }
+
+    fn too_large(&self) -> Incoming {
+        let limit = self.message_bytes_max;
+        let reason =
+            format!("a message of more than {limit} bytes came, the limit (Options::message_bytes_max)");
+        Incoming::End { code: Some(1009), reason }
     }
 }
 
@@ -106,7 +114,6 @@ fn broken(reason: &str) -> Incoming {
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else goes wrong is a cut")]
 fn code_of(error: &WebSocketError) -> Option<u16> {
     match error {
-        WebSocketError::FrameTooLarge => Some(1009),
         WebSocketError::InvalidUTF8 => Some(1007),
         WebSocketError::InvalidValue
         | WebSocketError::ReservedBitsNotZero
@@ -142,10 +149,25 @@ mod tests {
         let end = |incoming: Incoming| matches!(incoming, Incoming::End { code: Some(1002), .. });
         assert!(end(whole(100).take(true, OpCode::Continuation, Vec::new())));
         assert!(end(whole(100).take(true, OpCode::Binary, Vec::new())));
-        assert!(end(whole(2).take(true, OpCode::Text, b"[1]".to_vec())));
+        let mut fragmented = whole(100);
+        assert_eq!(fragmented.take(false, OpCode::Text, b"[1".to_vec()), Incoming::Sign);
+        assert!(end(fragmented.take(true, OpCode::Text, b"[2]".to_vec())));
+    }
+
+    #[test]
+    fn a_message_over_the_limit_ends_the_connection_be_it_in_fragments() {
+        let is_too_large = |incoming: Incoming| {
+            let Incoming::End { code: Some(1009), reason } = incoming else {
+                panic!("{incoming:?} is no end")
+            };
+            assert!(reason.contains("more than 3 bytes"), "{reason}");
+        };
         let mut fragmented = whole(3);
         assert_eq!(fragmented.take(false, OpCode::Text, b"[1".to_vec()), Incoming::Sign);
-        assert!(end(fragmented.take(false, OpCode::Continuation, b",2".to_vec())));
+        is_too_large(fragmented.take(false, OpCode::Continuation, b",2".to_vec()));
+        is_too_large(whole(3).take(true, OpCode::Text, b"[10]".to_vec()));
+        let fitting = whole(3).take(true, OpCode::Text, b"[1]".to_vec());
+        assert_eq!(fitting, Incoming::Message(b"[1]".to_vec()));
     }
 
     #[test]
