@@ -36,7 +36,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
-    start_log(flags.log_json);
+    start_log(flags.log_json)?;
     let working_dir = std::env::current_dir().context("there is no working directory")?;
     let settings = Settings::load(flags, variables(), &working_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -83,14 +83,20 @@ impl Signals {
     }
 }
 
-fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_env("FANFARE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_log(json: bool) -> anyhow::Result<()> {
+    let written = std::env::var_os("FANFARE_LOG").filter(|written| !written.is_empty());
+    let written = written.unwrap_or_else(|| "info".into());
+    let filter = written.to_str().and_then(|written| EnvFilter::try_new(written).ok());
+    let filter = filter.with_context(|| {
+        format!("FANFARE_LOG: {written:?} is none of debug, info, warn and error, nor fanfare=debug")
+    })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
         log.json().init();
     } else {
         log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
     }
+    Ok(())
 }
 
 /// The variables of the environment that are text; others can't be settings.
