@@ -44,6 +44,14 @@ pub(super) enum Kind {
     NotServed(&'static str),
 }
 
+/// What a number counts.
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    One,
+    Byte,
+    Millisecond,
+}
+
 /// A value as it stands in its source.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
@@ -89,18 +97,11 @@ impl Kind {
 
     /// The number that a count, a size (in bytes) or a duration (in milliseconds) writes.
     pub(super) fn number(&self, raw: &Raw) -> Result<u64, String> {
-        let (number, range) = match self {
-            Kind::Count(range) => (count(raw)?, range),
-            Kind::Size(range) => (size(raw)?, range),
-            Kind::Duration(range) => (milliseconds(raw)?, range),
-            Kind::Address
-            | Kind::Switch
-            | Kind::Origins
-            | Kind::Redis
-            | Kind::Prefix
-            | Kind::Filter
-            | Kind::OnSlow
-            | Kind::NotServed(_) => return Err("is no number".to_owned()),
+        let (unit, range) = self.measure().ok_or("is no number")?;
+        let number = match unit {
+            Unit::One => count(raw)?,
+            Unit::Byte => size(raw)?,
+            Unit::Millisecond => milliseconds(raw)?,
         };
         if number < i128::from(*range.start()) {
             return Err(format!("is below the minimum, {}", self.show(*range.start())));
@@ -113,46 +114,36 @@ impl Kind {
 
     /// A number of this kind as a person reads it.
     pub(super) fn show(&self, number: u64) -> String {
-        match self {
-            Kind::Size(_) => show_size(number),
-            Kind::Duration(_) => show_duration(number),
-            Kind::Count(_)
-            | Kind::Address
-            | Kind::Switch
-            | Kind::Origins
-            | Kind::Redis
-            | Kind::Prefix
-            | Kind::Filter
-            | Kind::OnSlow
-            | Kind::NotServed(_) => number.to_string(),
+        match self.measure() {
+            Some((Unit::Byte, _)) => show_size(number),
+            Some((Unit::Millisecond, _)) => show_duration(number),
+            Some((Unit::One, _)) | None => number.to_string(),
         }
     }
 
     /// A number of this kind as it stands in a file.
     pub(super) fn write(&self, number: u64) -> Value {
-        let plain = Value::Integer(i64::try_from(number).expect("every range ends far below"));
-        match self {
-            Kind::Size(_) if number >= KIB && number.is_multiple_of(KIB) => show_size(number).into(),
-            Kind::Duration(_) => show_duration(number).into(),
-            Kind::Size(_)
-            | Kind::Count(_)
-            | Kind::Address
-            | Kind::Switch
-            | Kind::Origins
-            | Kind::Redis
-            | Kind::Prefix
-            | Kind::Filter
-            | Kind::OnSlow
-            | Kind::NotServed(_) => plain,
+        match self.measure() {
+            Some((Unit::Byte, _)) if number >= KIB && number.is_multiple_of(KIB) => show_size(number).into(),
+            Some((Unit::Millisecond, _)) => show_duration(number).into(),
+            Some((Unit::One | Unit::Byte, _)) | None => {
+                Value::Integer(i64::try_from(number).expect("every range ends far below"))
+            }
         }
     }
 
     /// The least and the most, if it is a number.
     pub(super) fn bounds(&self) -> Option<String> {
+        let (_, range) = self.measure()?;
+        Some(format!("{} to {}", self.show(*range.start()), self.show(*range.end())))
+    }
+
+    /// What it counts and within which bounds, if it is a number.
+    fn measure(&self) -> Option<(Unit, &RangeInclusive<u64>)> {
         match self {
-            Kind::Count(range) | Kind::Size(range) | Kind::Duration(range) => {
-                Some(format!("{} to {}", self.show(*range.start()), self.show(*range.end())))
-            }
+            Kind::Count(range) => Some((Unit::One, range)),
+            Kind::Size(range) => Some((Unit::Byte, range)),
+            Kind::Duration(range) => Some((Unit::Millisecond, range)),
             Kind::Address
             | Kind::Switch
             | Kind::Origins
