@@ -46,19 +46,21 @@ pub struct Published {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No room came free in the inboxes in time, or too many wait for it.
-    #[error("subscribers are behind: no room came free within {waited_ms} ms")]
+    #[error("subscribers are behind: no room came free within {waited_ms} ms (limits.publish_wait)")]
     Overloaded {
         /// How long it waited.
         waited_ms: u64,
     },
     /// So many publishes wait for room already that another may not.
-    #[error("subscribers are behind: {waiting_max} publishes wait for room already, the limit")]
+    #[error(
+        "subscribers are behind: {waiting_max} publishes wait for room already, the limit (limits.waiting_publishes)"
+    )]
     TooManyWaiting {
         /// The limit.
         waiting_max: usize,
     },
     /// Another topic would be one too many, and none is idle and empty.
-    #[error("there are {topics_max} topics already, the limit, and all keep messages")]
+    #[error("there are {topics_max} topics already, the limit (limits.topics), and all keep messages")]
     TooManyTopics {
         /// The limit.
         topics_max: usize,
@@ -67,7 +69,10 @@ pub enum Refusal {
     #[error("this idempotency key was used for a different message to this topic within its window")]
     IdempotencyMismatch,
     /// No further idempotency key can be remembered.
-    #[error("{keys_max} idempotency keys are remembered already, the limit; send without a key or try later")]
+    #[error(
+        "{keys_max} idempotency keys are remembered already, the limit (limits.idempotency_keys); \
+         send without a key or try later"
+    )]
     TooManyKeys {
         /// The limit.
         keys_max: usize,

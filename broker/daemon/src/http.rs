@@ -14,6 +14,7 @@ mod topics;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use fanfare_core::Limits;
 use fanfare_protocol::ErrorCode;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -137,6 +138,19 @@ fn problem_with(status: StatusCode, code: ErrorCode, detail: &str, retry_after_m
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_ms.div_ceil(1_000)));
     }
     answer
+}
+
+/// Whoever brings a token is told that it is not looked at.
+pub(crate) fn tokens_unserved() -> Answer {
+    problem(ErrorCode::Unsupported, "tokens are not served by this broker: come without one", None)
+}
+
+/// No further session may come from the address of `peer`.
+pub(crate) fn too_many_sessions(limits: &Limits, peer: &Peer) -> Answer {
+    let (address, limit) = (peer.address.ip(), limits.sessions_per_address);
+    let detail =
+        format!("{address} has {limit} sessions, the limit of one address (limits.sessions_per_address)");
+    problem(ErrorCode::Limit, &detail, None)
 }
 
 /// A JSON answer that no cache keeps.

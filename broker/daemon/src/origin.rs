@@ -30,7 +30,7 @@ pub(crate) enum OriginError {
     #[error("there must be one header `Host`")]
     NotOneHost,
     /// A host that can't be read, or a target that contradicts it.
-    #[error("{0:?} is no host, or not the one that the request is sent to")]
+    #[error("`Host` {0:?} is no name or address with its port, or not the one that the request is sent to")]
     BadHost(String),
     /// A name of this machine that only a rebound one could be.
     #[error(

@@ -49,8 +49,7 @@ pub(crate) fn open(local: &Rc<Local>, peer: &Rc<Peer>, request: &Request<Incomin
         Err(error) => return refused(http::problem(error.code, &error.reason, None)),
     };
     if request.headers().contains_key(AUTHORIZATION) {
-        let detail = "tokens are not served by this broker: come without one";
-        return refused(http::problem(ErrorCode::Unsupported, detail, None));
+        return refused(http::tokens_unserved());
     }
     if local.node.is_draining() {
         return refused(come_back(stream.retry_ms));
@@ -58,14 +57,14 @@ pub(crate) fn open(local: &Rc<Local>, peer: &Rc<Peer>, request: &Request<Incomin
     let (limits, count) = (&local.node.settings.limits, stream.filters.len());
     if count > limits.subscriptions || !local.node.broker.has_room_for_filters(count) {
         let (most, all) = (limits.subscriptions, limits.filters);
-        let detail =
-            format!("{count} topics are over the limit: {most} of one session, {all} of all sessions");
+        let detail = format!(
+            "{count} topics are over the limit: {most} of one session (limits.subscriptions), \
+             {all} of all sessions (limits.filters)"
+        );
         return refused(http::problem(ErrorCode::Limit, &detail, None));
     }
     let Some(place) = local.node.place_session(peer.address.ip()) else {
-        let limit = limits.sessions_per_address;
-        let detail = format!("{} has {limit} sessions, the limit of one address", peer.address.ip());
-        return refused(http::problem(ErrorCode::Limit, &detail, None));
+        return refused(http::too_many_sessions(limits, peer));
     };
     let key = local.worker.borrow_mut().open_stream(local.node.clock.now(), stream);
     if request.version() == Version::HTTP_2 {

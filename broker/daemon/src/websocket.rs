@@ -11,7 +11,7 @@ use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use fanfare_core::SessionKey;
-use fanfare_protocol::{Encoding, decode_request};
+use fanfare_protocol::{Encoding, ErrorCode, decode_request};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
@@ -34,17 +34,14 @@ pub(crate) fn upgrade(local: &Rc<Local>, peer: &Rc<Peer>, mut request: Request<I
         }
     };
     if accepted.token.is_some() || request.headers().contains_key(AUTHORIZATION) {
-        let detail = "tokens are not served by this broker: come without one";
-        return http::problem(fanfare_protocol::ErrorCode::Unsupported, detail, None);
+        return http::tokens_unserved();
     }
     if local.node.is_draining() {
         let detail = "the broker restarts and opens no new session; connect to another node or come back";
-        return http::problem(fanfare_protocol::ErrorCode::Unavailable, detail, Some(1_000));
+        return http::problem(ErrorCode::Unavailable, detail, Some(1_000));
     }
     let Some(place) = local.node.place_session(peer.address.ip()) else {
-        let limit = local.node.settings.limits.sessions_per_address;
-        let detail = format!("{} has {limit} sessions, the limit of one address", peer.address.ip());
-        return http::problem(fanfare_protocol::ErrorCode::Limit, &detail, None);
+        return http::too_many_sessions(&local.node.settings.limits, peer);
     };
     match handshake::switch(&mut request, accepted.encoding) {
         Ok((socket, answer)) => {
@@ -60,9 +57,7 @@ pub(crate) fn upgrade(local: &Rc<Local>, peer: &Rc<Peer>, mut request: Request<I
             });
             answer.map(|_| http::full(Bytes::new()))
         }
-        Err(error) => {
-            http::problem(fanfare_protocol::ErrorCode::BadRequest, &format!("no WebSocket: {error}"), None)
-        }
+        Err(error) => http::problem(ErrorCode::BadRequest, &format!("no WebSocket: {error}"), None),
     }
 }
 

@@ -91,7 +91,10 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.waiting_reads as usize >= most {
             self.broker.cancel(ticket);
-            let reason = format!("{most} requests of this session wait for the backplane already, the limit");
+            let reason = format!(
+                "{most} requests of this session wait for the backplane already, the limit \
+                 (limits.session_waiting_reads)"
+            );
             self.error(key, Some(asked.id), ErrorCode::Overloaded, reason);
             return;
         }

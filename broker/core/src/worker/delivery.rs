@@ -102,7 +102,7 @@ impl Worker {
             self.heartbeats.push_back((now.ms() + heartbeat_ms, key));
             let speaks = matches!(session.outbox.edge(), Edge::WebSocket(_));
             if speaks && now.ms().saturating_sub(session.heard_ms) >= 2 * heartbeat_ms {
-                let reason = format!("nothing was heard for {} ms", 2 * heartbeat_ms);
+                let reason = format!("nothing was heard for {} ms, two heartbeats", 2 * heartbeat_ms);
                 self.close_after(key, CloseCode::Unresponsive, &reason, Some(0));
             } else {
                 due.push(key);

@@ -23,7 +23,7 @@ impl Worker {
         session.heard_ms = now.ms();
         if let Err(retry_after_ms) = session.admit_request(now.ms(), self.broker.limits()) {
             let limit = self.limits().requests_per_s;
-            let reason = format!("more than {limit} requests in a second");
+            let reason = format!("more than {limit} requests in a second (limits.requests_per_s)");
             let (id, code) = (request.id(), ErrorCode::RateLimited);
             self.reply(key, &Frame::Error { id, code, reason, retry_after_ms: Some(retry_after_ms) });
             return;
@@ -53,7 +53,11 @@ impl Worker {
         let bad_frames = session.bad_frames;
         self.error(key, error.id, error.code, error.reason);
         if unreadable && bad_frames >= self.limits().bad_frames {
-            self.close(key, CloseCode::PolicyViolation, &format!("{bad_frames} unreadable frames"));
+            self.close(
+                key,
+                CloseCode::PolicyViolation,
+                &format!("{bad_frames} unreadable frames (limits.bad_frames)"),
+            );
         }
     }
 
@@ -80,13 +84,14 @@ impl Worker {
                 format!("filter {filter:?} is already followed by this session"),
             ))
         } else if held >= limit {
-            Some((ErrorCode::Limit, format!("this session has {held} subscriptions, the limit is {limit}")))
+            let reason =
+                format!("this session has {held} subscriptions, the limit is {limit} (limits.subscriptions)");
+            Some((ErrorCode::Limit, reason))
         } else if !self.broker.has_room_for_filters(1) {
             let limit = self.limits().filters;
-            Some((
-                ErrorCode::Limit,
-                format!("the broker has {limit} subscriptions, the limit of all sessions"),
-            ))
+            let reason =
+                format!("the broker has {limit} subscriptions, the limit of all sessions (limits.filters)");
+            Some((ErrorCode::Limit, reason))
         } else {
             None
         };

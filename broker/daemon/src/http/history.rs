@@ -95,7 +95,9 @@ async fn answer(local: &Rc<Local>, filters: Filters, query: Query) -> Result<Ans
     let count = filters.len();
     if !query.wait.is_zero() && !local.node.broker.has_room_for_filters(count) {
         let limit = local.node.settings.limits.filters;
-        let reason = format!("to wait for {count} topics is over the limit of {limit} subscriptions of all");
+        let reason = format!(
+            "to wait for {count} topics is over the limit of {limit} subscriptions of all (limits.filters)"
+        );
         return Err(Failure::Request(RequestError { id: None, code: ErrorCode::Limit, reason }));
     }
     let until = Instant::now() + query.wait;

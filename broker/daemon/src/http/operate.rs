@@ -29,7 +29,7 @@ pub(super) fn readyz(node: &Node) -> Answer {
     }
     let limits = &node.settings.limits;
     if node.connections() >= limits.connections {
-        let detail = format!("{} connections are open, the limit", limits.connections);
+        let detail = format!("{} connections are open, the limit (limits.connections)", limits.connections);
         return problem(ErrorCode::Unavailable, &detail, Some(1_000));
     }
     let Some(backplane) = &node.backplane else {
@@ -191,7 +191,12 @@ fn page_of_sessions(query: &str) -> Result<(Option<SessionId>, usize), String> {
         match &*name {
             "after" => match value.parse() {
                 Ok(number) => after = Some(SessionId(number)),
-                Err(_) => return Err(format!("after {} is no session", shorten(&value))),
+                Err(_) => {
+                    return Err(format!(
+                        "after {} is no session: it is a number, as in a list",
+                        shorten(&value)
+                    ));
+                }
             },
             "limit" => limit = parse_limit(&value)?,
             _ => {

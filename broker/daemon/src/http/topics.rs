@@ -17,7 +17,8 @@ impl Topics {
             RequestError { id: None, code: ErrorCode::BadFilter, reason }
         })?;
         if self.0.len() >= FILTERS_MAX {
-            let reason = format!("there are more than {FILTERS_MAX} topics, the limit of one request");
+            let reason =
+                format!("there are more than {FILTERS_MAX} parameters `topic`, the limit of one request");
             return Err(RequestError { id: None, code: ErrorCode::Limit, reason });
         }
         self.0.push(filter);

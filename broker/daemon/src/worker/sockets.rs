@@ -136,7 +136,8 @@ impl Local {
         drop(sockets);
         for key in unfinished {
             let limit = self.node.settings.limits.partial_frame_ms;
-            let reason = format!("a frame was begun and not finished within {limit} ms");
+            let reason =
+                format!("a frame was begun and not finished within {limit} ms (limits.partial_frame)");
             self.worker.borrow_mut().close(key, CloseCode::FrameTimeout, &reason);
             self.settle(key);
         }

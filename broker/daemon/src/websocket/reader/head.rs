@@ -94,7 +94,7 @@ impl Expected {
         }
         let limit = self.limits.fragments_max;
         if self.fragments >= limit {
-            let reason = format!("the message has more than {limit} fragments");
+            let reason = format!("the message has more than {limit} fragments (limits.fragments)");
             return Err(ReadError::new(CloseCode::PolicyViolation, reason));
         }
         Ok(())
@@ -110,7 +110,8 @@ impl Expected {
         let fitting = usize::try_from(declared).ok().filter(|declared| *declared <= room);
         fitting.ok_or_else(|| {
             let bytes = declared.saturating_add(self.message_bytes as u64);
-            let reason = format!("the message has at least {bytes} bytes, the limit is {limit}");
+            let reason =
+                format!("the message has at least {bytes} bytes, the limit is {limit} (limits.frame_bytes)");
             ReadError::new(CloseCode::TooLarge, reason)
         })
     }
