@@ -14,6 +14,7 @@ use fanfare::config::Settings;
 use fanfare::server::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -86,9 +87,8 @@ impl Signals {
 fn start_log(json: bool) -> anyhow::Result<()> {
     let written = std::env::var_os("FANFARE_LOG").filter(|written| !written.is_empty());
     let written = written.unwrap_or_else(|| "info".into());
-    let filter = written.to_str().and_then(|written| EnvFilter::try_new(written).ok());
-    let filter = filter.with_context(|| {
-        format!("FANFARE_LOG: {written:?} is none of debug, info, warn and error, nor fanfare=debug")
+    let filter = written.to_str().and_then(log_filter).with_context(|| {
+        format!("FANFARE_LOG: {written:?} is none of debug, info, warn and error, nor such as fanfare=debug")
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
@@ -97,6 +97,12 @@ fn start_log(json: bool) -> anyhow::Result<()> {
         log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
     }
     Ok(())
+}
+
+/// What of the log is written; a level that is none would be taken for the name of a target, of which there is nothing.
+fn log_filter(written: &str) -> Option<EnvFilter> {
+    let is_known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    written.split(',').all(is_known).then(|| EnvFilter::try_new(written).ok()).flatten()
 }
 
 /// The variables of the environment that are text; others can't be settings.

@@ -108,6 +108,23 @@ async fn the_log_is_one_json_object_a_line_if_asked() {
 }
 
 #[tokio::test]
+async fn what_is_logged_is_asked_for_by_level_and_a_slip_is_told() {
+    let broker = Setup::new().variable("FANFARE_LOG", "warn,fanfare=info").start().await;
+    assert!(broker.end_by("TERM").stderr.contains("stopping"));
+    for written in ["debgu", "fanfare=loud", "info,debgu"] {
+        let ended = Setup::new().variable("FANFARE_LOG", written).run();
+        assert_eq!(ended.code, Some(1), "{written}");
+        assert!(
+            ended.stderr.contains(&format!("FANFARE_LOG: {written:?} is none of debug")),
+            "{}",
+            ended.stderr
+        );
+    }
+    let broker = Setup::new().variable("FANFARE_LOG", "").start().await;
+    assert!(broker.end_by("TERM").stderr.contains("stopping"));
+}
+
+#[tokio::test]
 async fn rules_for_topics_say_how_much_is_kept() {
     let broker = Broker::with(
         "[[topics]]\nfilter = \"none\"\nhistory = { count = 0 }\n[[topics]]\nfilter = \"*\"\nhistory = { count = 2 }",
