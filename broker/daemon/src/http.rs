@@ -171,3 +171,17 @@ pub(crate) fn bytes(status: StatusCode, media_type: &'static str, body: Bytes) -
 pub(crate) fn full(body: Bytes) -> Either<Full<Bytes>, axum::body::Body> {
     Either::Left(Full::new(body))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_to_retry_is_told_in_seconds_rounded_up() {
+        for (ms, seconds) in [(1, "1"), (1_000, "1"), (1_001, "2")] {
+            let answer = problem(ErrorCode::Overloaded, "no room", Some(ms));
+            assert_eq!(answer.headers()[RETRY_AFTER], seconds, "{ms}");
+        }
+        assert!(!problem(ErrorCode::Limit, "too many", None).headers().contains_key(RETRY_AFTER));
+    }
+}

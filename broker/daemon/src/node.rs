@@ -185,3 +185,52 @@ impl Drop for SessionPlace {
         self.node.sessions_by_address.remove_if(&self.address, |_, count| *count == 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use fanfare_core::Limits;
+
+    use super::*;
+
+    /// A node of three workers that nothing serves.
+    fn node(limits: Limits) -> Arc<Node> {
+        let settings = Settings { limits, ..Settings::default() };
+        let lives = crate::redis::Lives::default();
+        let wakes = (0..3).map(|_| Box::new(|| {}) as fanfare_core::Wake).collect();
+        let broker = Broker::new(lives.draw(), settings.rules.clone(), settings.limits.clone(), wakes);
+        let origin = OriginRule::new(&[], true).unwrap();
+        let commands = (0..3).map(|_| mpsc::channel(1).0).collect();
+        let clock = Clock::start();
+        Arc::new(Node::new(Arc::new(broker), None, settings, origin, clock, Metrics::new(3), commands))
+    }
+
+    #[test]
+    fn a_connection_goes_to_the_worker_with_the_fewest() {
+        let node = node(Limits { connections: 7, ..Limits::default() });
+        let mut places: Vec<ConnectionPlace> = (0..6).map(|_| node.place_connection().unwrap()).collect();
+        let mut workers: Vec<usize> = places.iter().map(ConnectionPlace::worker).collect();
+        workers.sort_unstable();
+        assert_eq!(workers, [0, 0, 1, 1, 2, 2]);
+        let left = places.remove(3).worker();
+        assert_eq!(node.place_connection().unwrap().worker(), left);
+        places.extend([node.place_connection().unwrap(), node.place_connection().unwrap()]);
+        assert!(node.place_connection().is_none());
+        assert_eq!(node.connections(), 7);
+        drop(places);
+        assert_eq!(node.connections(), 0);
+    }
+
+    #[test]
+    fn sessions_are_counted_by_address_and_forgotten_with_the_last() {
+        let node = node(Limits { sessions_per_address: 2, ..Limits::default() });
+        let address = |last| IpAddr::from(Ipv4Addr::new(10, 0, 0, last));
+        let places = [node.place_session(address(1)).unwrap(), node.place_session(address(1)).unwrap()];
+        assert!(node.place_session(address(1)).is_none());
+        assert!(node.place_session(address(2)).is_some());
+        drop(places);
+        assert!(node.place_session(address(1)).is_some());
+        assert!(node.sessions_by_address.is_empty());
+    }
+}
