@@ -36,6 +36,26 @@ async fn history_is_the_newest_or_the_oldest_above_a_cursor() {
 }
 
 #[tokio::test]
+async fn above_the_brokers_own_limit_of_frames_the_brokers_counts() {
+    let broker = Broker::with("[limits]\nhistory_frames = 2").await;
+    broker.publish_numbers("a", 1..6).await;
+    let first = format!("{}:0", broker.epoch);
+    for (query, seqs, more) in [
+        ("limit=4294967295".to_owned(), [4, 5], false),
+        (format!("limit=3&after={first}"), [1, 2], true),
+        (format!("after={first}"), [1, 2], true),
+    ] {
+        let read = broker.get_json(&format!("/v1/topics/a/messages?{query}")).await;
+        let frames = seqs.map(|seq| json!(["message", "a", format!("@{seq}"), seq]));
+        assert_eq!(
+            read,
+            json!({"frames": frames, "cursor": format!("@{}", seqs[1]), "more": more}),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_topic_has_an_empty_history() {
     let broker = Broker::start().await;
     broker.publish("b", json!(1)).await;
@@ -178,6 +198,8 @@ async fn a_bad_query_is_told_with_its_parameter_value_and_limit() {
         let answer = broker.post(&format!("/v1/topics/a?{query}"), "text/plain", "x").await;
         answer.assert_problem(400, "bad_request", &[told]);
     }
+    let long = broker.get(&format!("/v1/topics/a/messages?limit={}", "9".repeat(5_000))).await;
+    long.assert_problem(400, "bad_request", &[&format!("limit \"{}…\" is", "9".repeat(64))]);
     assert_eq!(broker.get_json("/v1/topics/a/messages").await["cursor"], "@0");
 }
 

@@ -112,6 +112,7 @@ async fn a_request_to_upgrade_that_breaks_a_rule_is_refused_with_the_reason() {
             &["body"],
         ),
         ("fanfare.v1.json", "fanfare.v1.json, fanfare.bearer.abc", 501, "unsupported", &["token"]),
+        (offer, &format!("{offer}authorization: Bearer bearer.abc\r\n"), 501, "unsupported", &["token"]),
     ] {
         let request = good.replacen(from, to, 1);
         assert_ne!(request, good, "{from:?}");
@@ -149,5 +150,17 @@ async fn sessions_of_one_address_are_bounded() {
     broker.ask(&handshake(Encoding::Json)).await.assert_problem(429, "limit", &["127.0.0.1", "3 sessions"]);
     sessions.pop();
     broker.until_metric("fanfare_sessions", |count| count == 2.0).await;
+    broker.assert_well().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_nothing_more_is_ended_after_its_time() {
+    let mut broker = Broker::with("[limits]\nidle = \"1s\"").await;
+    let mut wire = broker.wire().await;
+    for _ in 0..2 {
+        wire.write(&Ask::new("GET", "/healthz").bytes("localhost")).await.unwrap();
+        assert_eq!(read_answer(&mut wire).await.unwrap().status, 200);
+    }
+    assert_eq!(wire.take_rest().await, b"");
     broker.assert_well().await;
 }

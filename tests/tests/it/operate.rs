@@ -80,6 +80,39 @@ async fn sessions_are_listed_and_one_is_ended() {
 }
 
 #[tokio::test]
+async fn sessions_are_listed_page_by_page_each_once() {
+    let broker = Broker::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(broker.connect(Encoding::Json).await);
+    }
+    let all = broker.get_json("/v1/sessions?limit=5").await;
+    assert_eq!((all["sessions"].as_array().unwrap().len(), &all["more"]), (5, &json!(false)));
+    let (mut after, mut listed) = (String::new(), Vec::new());
+    loop {
+        let page = broker.get_json(&format!("/v1/sessions?limit=2{after}")).await;
+        listed.extend(page["sessions"].as_array().unwrap().iter().map(|session| session["session"].clone()));
+        assert_eq!(page["more"], listed.len() < 5, "{page}");
+        if page["more"] == false {
+            break;
+        }
+        after = format!("&after={}", listed.last().unwrap().as_str().unwrap());
+    }
+    let mut expected: Vec<u64> =
+        clients.iter().map(|client| client.welcome["session"].as_str().unwrap().parse().unwrap()).collect();
+    expected.sort_unstable();
+    assert_eq!(listed, expected.iter().map(|session| json!(session.to_string())).collect::<Vec<_>>());
+    for (query, told) in [
+        ("limit=0", &["limit", "\"0\"", "1 to 1000"][..]),
+        ("limit=1001", &["limit", "1001", "1 to 1000"]),
+        ("after=x", &["after", "\"x\""]),
+        ("before=1", &["before", "`after`"]),
+    ] {
+        broker.get(&format!("/v1/sessions?{query}")).await.assert_problem(400, "bad_request", told);
+    }
+}
+
+#[tokio::test]
 async fn health_is_told_and_a_full_broker_is_not_ready() {
     let broker = Broker::with("[limits]\nconnections = 4").await;
     let mut wire = broker.wire().await;
@@ -132,6 +165,41 @@ async fn figures_are_openmetrics_and_move() {
     assert_parses(answer.text());
 }
 
+#[tokio::test]
+async fn figures_tell_refusals_errors_and_gaps_by_their_kind() {
+    let config =
+        "[limits]\ntopics = 1\ninbox_bytes = \"1MiB\"\n[[topics]]\nfilter = \">\"\nhistory = { count = 1 }";
+    let broker = Broker::with(config).await;
+    broker.publish_numbers("a", 0..3).await;
+    broker.post("/v1/topics/b", "text/plain", "x").await.assert_problem(429, "limit", &[]);
+    let mut client = broker.connect(Encoding::Json).await;
+    client.send_all([json!(["unsubscribe", 1, "a"]), json!(["unsubscribe", 2, "a"])]).await;
+    client.expect_error(Some(1), "not_subscribed", &[]).await;
+    client.expect_error(Some(2), "not_subscribed", &[]).await;
+    for (id, cursor, frames) in [(3, "@1", 4), (4, "@9", 3)] {
+        client.send(json!(["subscribe", id, "a", {"after": cursor}])).await;
+        for _ in 0..frames {
+            client.next().await;
+        }
+        client.ask(json!(["unsubscribe", 9, "a"])).await;
+    }
+    for (name, value) in [
+        ("fanfare_publishes_total{edge=\"http\"}", 3.0),
+        ("fanfare_refused_publishes_total", 1.0),
+        ("fanfare_http_requests_total{status=\"4xx\"}", 1.0),
+        ("fanfare_http_requests_total{status=\"1xx\"}", 1.0),
+        ("fanfare_errors_total{code=\"not_subscribed\"}", 2.0),
+        ("fanfare_errors_total{code=\"bad_cursor\"}", 0.0),
+        ("fanfare_gaps_total{cause=\"trimmed\"}", 1.0),
+        ("fanfare_gaps_total{cause=\"cursor\"}", 1.0),
+        ("fanfare_gaps_total{cause=\"slow\"}", 0.0),
+        // Of two workers.
+        ("fanfare_inbox_limit_bytes", 2.0 * 1024.0 * 1024.0),
+    ] {
+        broker.until_metric(name, |figure| figure == value).await;
+    }
+}
+
 /// Checks each line of the OpenMetrics text format: each figure has a type that was told before.
 fn assert_parses(text: &str) {
     let mut types = BTreeSet::new();
@@ -175,7 +243,7 @@ async fn a_slash_in_a_topic_is_told_to_be_encoded() {
 #[tokio::test]
 async fn a_head_is_answered_without_a_body() {
     let broker = Broker::start().await;
-    for path in ["/", "/healthz", "/metrics", "/v1/topics", "/v1/topics/a/messages"] {
+    for path in ["/", "/healthz", "/metrics", "/v1/topics", "/v1/topics/a/messages", "/v1/messages?topic=a"] {
         let mut wire = broker.wire().await;
         wire.write(&Ask::new("HEAD", path).header("connection", "close").bytes("localhost")).await.unwrap();
         let rest = wire.take_rest().await;

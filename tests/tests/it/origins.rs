@@ -130,6 +130,7 @@ async fn a_listed_page_may_read_the_answer_and_its_preflight_is_answered() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), Some(page));
     assert_eq!(answer.header("vary"), Some("origin"));
+    assert_eq!(answer.header("access-control-expose-headers"), Some("retry-after"));
     let preflight = Ask::new("OPTIONS", "/v1/topics/a")
         .header("origin", page)
         .header("access-control-request-method", "POST")
@@ -139,6 +140,8 @@ async fn a_listed_page_may_read_the_answer_and_its_preflight_is_answered() {
     assert_eq!(answer.header("access-control-allow-origin"), Some(page));
     let allowed = answer.header("access-control-allow-headers").unwrap_or_default();
     assert!(allowed.contains("content-type"), "{allowed}");
+    let no_preflight = Ask::new("OPTIONS", "/v1/topics/a").header("origin", page);
+    broker.ask(&no_preflight).await.assert_problem(405, "method_not_allowed", &["OPTIONS"]);
     let foreign = preflight.header("origin", "https://evil.example");
     broker.ask(&foreign).await.assert_problem(403, "forbidden", &[]);
 }

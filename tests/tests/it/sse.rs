@@ -26,6 +26,19 @@ async fn a_stream_is_live_first_and_then_tells_what_happens() {
 }
 
 #[tokio::test]
+async fn the_time_to_come_back_differs_from_stream_to_stream() {
+    let broker = Broker::start().await;
+    let mut told = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        let mut events = broker.stream("topic=a", None).await;
+        events.expect(json!(["live", null, "@0"])).await;
+        told.insert(events.retry_ms);
+    }
+    // Of 5,001 times; that so many are the same by chance does not happen.
+    assert!(told.len() >= 4, "{told:?}");
+}
+
+#[tokio::test]
 async fn a_message_that_several_filters_match_comes_once() {
     let broker = Broker::start().await;
     broker.publish_numbers("a.b", 0..3).await;

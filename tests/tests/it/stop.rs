@@ -1,7 +1,7 @@
 //! The end: sessions are sent away with word of when to come back, and nothing that was acknowledged is lost on the way.
 
 use fanfare_protocol::Encoding;
-use fanfare_tests::{Ask, Broker, CLOSE, FIN, Heard, handshake, read_answer};
+use fanfare_tests::{Ask, Broker, CLOSE, FIN, Heard, Setup, handshake, read_answer};
 use serde_json::json;
 
 #[tokio::test]
@@ -77,6 +77,9 @@ async fn while_it_stops_it_is_not_ready_but_serves_who_is_there() {
     broker.get("/readyz").await.assert_problem(503, "unavailable", &["stop"]);
     broker.publish("a", json!(1)).await;
     follower.expect(json!(["message", "a", "@1", 1])).await;
+    // A long poll that begins by now would be cut off.
+    let at_once = broker.get_json("/v1/topics/b/messages?wait=60").await;
+    assert_eq!(at_once, json!({"frames": [], "cursor": "@1", "more": false}));
     broker.signal("TERM");
     let ended = broker.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -98,5 +101,53 @@ async fn who_comes_while_sessions_are_sent_away_is_told_to_come_later() {
     let (status, code, _) = came.problem();
     assert_eq!((status, code.as_str()), (503, "unavailable"));
     broker.signal("INT");
+    assert_eq!(broker.ended().code, Some(0));
+}
+
+#[tokio::test]
+async fn long_polls_and_requests_that_have_begun_are_answered_before_the_end() {
+    let broker = Broker::start().await;
+    let mut poll = broker.wire().await;
+    poll.write(&Ask::new("GET", "/v1/topics/b/messages?wait=60").bytes("localhost")).await.unwrap();
+    broker.until_metric("fanfare_subscriptions", |count| count == 1.0).await;
+    let mut publisher = broker.wire().await;
+    let ask = Ask::new("POST", "/v1/topics/a").header("expect", "100-continue").body("12").bytes("localhost");
+    let (head, body) = ask.split_at(ask.len() - 2);
+    publisher.write(head).await.unwrap();
+    let interim = publisher.take_through(b"\r\n\r\n").await.unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 "), "{interim:?}");
+    broker.signal("TERM");
+    let answer = read_answer(&mut poll).await.expect("the poll is answered").json();
+    assert_eq!(answer["frames"], json!([]));
+    publisher.write(body).await.unwrap();
+    let published = read_answer(&mut publisher).await.expect("the publish is answered").json();
+    assert_eq!(published["position"], format!("{}:1", broker.epoch));
+    assert_eq!(broker.ended().code, Some(0));
+}
+
+#[tokio::test]
+async fn sessions_are_sent_away_in_paced_batches() {
+    let broker = Setup::bare().flags(&["--listen", "127.0.0.1:0", "--workers", "1"]);
+    let broker = broker.config("[drain]\nspread = \"1m\"").start().await;
+    let mut followers = Vec::new();
+    for _ in 0..500 {
+        followers.push(broker.follow("a").await);
+    }
+    broker.signal("TERM");
+    // Once the first is told goodbye the last is still served, which takes ten batches.
+    let goodbye = followers[0].next().await;
+    assert_eq!(goodbye[0], "goodbye", "{goodbye}");
+    broker.publish("a", json!(1)).await;
+    let mut served = 0;
+    for follower in &mut followers[1..] {
+        let mut frame = follower.next().await;
+        if frame[0] == "message" {
+            served += 1;
+            frame = follower.next().await;
+        }
+        assert_eq!((&frame[0], &frame[1]), (&json!("goodbye"), &json!(1012)), "{frame}");
+    }
+    assert!((1..=450).contains(&served), "{served} were served after the first was told goodbye");
+    drop(followers);
     assert_eq!(broker.ended().code, Some(0));
 }
