@@ -9,6 +9,7 @@ mod it {
     mod cuts;
     mod dialogue;
     mod publisher;
+    mod publishes;
     mod scripted;
     mod vectors;
 }

@@ -52,6 +52,7 @@ async fn after_a_cut_it_comes_back_and_goes_on_from_its_cursor() {
 #[tokio::test]
 async fn a_full_queue_is_left_and_goes_on_where_it_was_while_publishes_are_answered() {
     let broker = Scripted::start().await;
+    let (asked, was_asked) = tokio::sync::oneshot::channel();
     let told = async {
         let mut connection = broker.upgrade().await;
         assert_eq!(connection.heard().await, r#"["subscribe",1,"a"]"#);
@@ -65,6 +66,7 @@ async fn a_full_queue_is_left_and_goes_on_where_it_was_while_publishes_are_answe
         connection.say(r#"["ok",3,{}]"#).await;
         // The queue has the live event and three messages, one waits for room, the others were passed over.
         assert_eq!(connection.heard().await, r#"["subscribe",4,"a",{"after":"0.k:4"}]"#);
+        asked.send(()).unwrap();
         connection.say(r#"["ok",4,{"cursor":"0.k:4","resumed":true}]"#).await;
         connection.say(r#"["replay","a",["message","a","0.k:5",5]]"#).await;
         connection.say(r#"["live","a","0.k:9"]"#).await;
@@ -75,7 +77,10 @@ async fn a_full_queue_is_left_and_goes_on_where_it_was_while_publishes_are_answe
         let client = Client::connect_with(&broker.url, options).await.unwrap();
         let mut subscription = client.subscribe("a", SubscribeOptions::default()).await.unwrap();
         client.publish("b", fanfare_client::json(&1).unwrap()).await.unwrap();
-        for expected in 1..=5 {
+        // The live event and one message: then half of the queue is free.
+        assert_eq!(seq(&mut subscription).await, 1);
+        was_asked.await.unwrap();
+        for expected in 2..=5 {
             assert_eq!(seq(&mut subscription).await, expected);
         }
         client
@@ -164,6 +169,37 @@ async fn with_the_last_handle_the_connection_is_closed() {
         drop(subscription);
     };
     together(told, followed).await;
+}
+
+#[tokio::test]
+async fn a_close_without_a_code_is_answered_and_a_refusal_of_its_return_ends_it() {
+    let broker = Scripted::start().await;
+    let told = async {
+        let mut connection = broker.upgrade().await;
+        assert_eq!(connection.heard().await, r#"["subscribe",1,"a"]"#);
+        connection.send(Frame::close_raw(Payload::Borrowed(b""))).await;
+        assert_eq!(connection.heard().await, "close 1000");
+        for status in ["502 Bad Gateway", "403 Forbidden"] {
+            let mut stream = broker.accept().await;
+            read_request(&mut stream).await.unwrap();
+            answer(&mut stream, status, r#"{"code":"forbidden","detail":"origin not allowed"}"#).await;
+        }
+    };
+    let followed = async {
+        let client = Client::connect(&broker.url).await.unwrap();
+        let mut subscription = client.subscribe("a", SubscribeOptions::default()).await.unwrap();
+        let Some(Event::Closed { reason, .. }) = subscription.next().await else { panic!("it is closed") };
+        assert!(reason.contains("origin not allowed"), "{reason}");
+    };
+    together(told, followed).await;
+}
+
+#[tokio::test]
+async fn whoever_agrees_on_no_subprotocol_is_no_broker() {
+    let broker = Scripted::start().await;
+    let (result, _connection) = together(Client::connect(&broker.url), broker.upgrade_to("other.v1")).await;
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("is no Fanfare broker: it did not agree on the subprotocol"), "{error}");
 }
 
 #[tokio::test]

@@ -39,22 +39,27 @@ impl Scripted {
 
     /// Accepts a connection and makes it a WebSocket that speaks JSON.
     pub(super) async fn upgrade(&self) -> Connection {
+        let mut connection = self.upgrade_to("fanfare.v1.json").await;
+        connection.say(r#"["welcome",null,{"session":"1","heartbeat_ms":25000,"limits":{}}]"#).await;
+        connection
+    }
+
+    /// Accepts a connection and makes it a WebSocket for this subprotocol.
+    pub(super) async fn upgrade_to(&self, subprotocol: &str) -> Connection {
         let mut stream = self.accept().await;
         let head = read_request(&mut stream).await.unwrap().head;
         let key = header(&head, "sec-websocket-key").unwrap();
         let accept = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
         let answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: fanfare.v1.json\r\n\r\n",
+             Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n",
             STANDARD.encode(accept.finalize())
         );
         stream.write_all(answer.as_bytes()).await.unwrap();
         let mut socket = WebSocket::after_handshake(stream, Role::Server);
         socket.set_auto_close(false);
         socket.set_auto_pong(false);
-        let mut connection = Connection { socket };
-        connection.say(r#"["welcome",null,{"session":"1","heartbeat_ms":25000,"limits":{}}]"#).await;
-        connection
+        Connection { socket }
     }
 }
 
