@@ -176,7 +176,7 @@ async fn figures_tell_refusals_errors_and_gaps_by_their_kind() {
     client.send_all([json!(["unsubscribe", 1, "a"]), json!(["unsubscribe", 2, "a"])]).await;
     client.expect_error(Some(1), "not_subscribed", &[]).await;
     client.expect_error(Some(2), "not_subscribed", &[]).await;
-    for (id, cursor, frames) in [(3, "@1", 4), (4, "@9", 3)] {
+    for (id, cursor, frames) in [(3, "@1", 4), (4, "@9", 3), (5, "@8", 3)] {
         client.send(json!(["subscribe", id, "a", {"after": cursor}])).await;
         for _ in 0..frames {
             client.next().await;
@@ -191,7 +191,7 @@ async fn figures_tell_refusals_errors_and_gaps_by_their_kind() {
         ("fanfare_errors_total{code=\"not_subscribed\"}", 2.0),
         ("fanfare_errors_total{code=\"bad_cursor\"}", 0.0),
         ("fanfare_gaps_total{cause=\"trimmed\"}", 1.0),
-        ("fanfare_gaps_total{cause=\"cursor\"}", 1.0),
+        ("fanfare_gaps_total{cause=\"cursor\"}", 2.0),
         ("fanfare_gaps_total{cause=\"slow\"}", 0.0),
         // Of two workers.
         ("fanfare_inbox_limit_bytes", 2.0 * 1024.0 * 1024.0),
