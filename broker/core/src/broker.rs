@@ -70,6 +70,8 @@ pub struct BrokerStats {
     pub waiting_publishes: usize,
     /// What waits in all inboxes, in bytes.
     pub inbox_bytes: usize,
+    /// How often a worker had no room for what came from the backplane, and was sent it from the log.
+    pub falls_behind: u64,
 }
 
 /// One node's broker, shared by its workers.
@@ -212,6 +214,7 @@ impl Broker {
             subscriptions: partition.interest.subscriptions(),
             waiting_publishes: waiting.len() + asked,
             inbox_bytes: self.inboxes.iter().map(Inbox::bytes).sum(),
+            falls_behind: joined.as_ref().map_or(0, |joined| joined.falls_behind),
         }
     }
 

@@ -28,6 +28,7 @@ impl Mirror<'_> {
         let (sent, trims_seen) = (self.partition.seq, self.partition.log.trim_count());
         let behind = Behind { sent, trims_seen, told: BTreeMap::new() };
         self.joined.behind.insert(worker, behind);
+        self.joined.falls_behind += 1;
     }
 
     /// Sends the workers that are behind as much as they have room for.

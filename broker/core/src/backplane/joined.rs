@@ -43,6 +43,8 @@ pub(crate) struct Joined {
     /// Reads under way that are not of a doubt, by number.
     pub(crate) reads: BTreeMap<u64, Channel>,
     pub(crate) behind: BTreeMap<usize, Behind>,
+    /// How often a worker fell behind.
+    pub(crate) falls_behind: u64,
     /// The highest position that a publisher here was answered, perhaps of a life that is not entered yet.
     pub(crate) acked: Option<Position>,
     pub(crate) wake: WorkerSet,
@@ -102,6 +104,7 @@ impl Joined {
             awaits: Awaits::default(),
             reads: BTreeMap::new(),
             behind: BTreeMap::new(),
+            falls_behind: 0,
             acked: None,
             wake: WorkerSet::default(),
             effects: Vec::new(),

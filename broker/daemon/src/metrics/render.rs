@@ -31,6 +31,8 @@ impl Metrics {
         register_state(&mut registry, node, fill);
         if let Some(backplane) = &node.backplane {
             register_backplane(&mut registry, &backplane.health);
+            let help = "Times that a worker had no room for what came, and was sent it from the log";
+            counter(&mut registry, "backplane_falls_behind", help, node.broker.stats().falls_behind);
         }
         let mut text = String::new();
         encode(&mut text, &registry).expect("writing to a string does not fail");
