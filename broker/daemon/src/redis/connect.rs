@@ -261,3 +261,25 @@ fn info<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn from<T: FromRedisValue>(value: Option<Value>) -> Result<T, Fault> {
     T::from_redis_value(value.unwrap_or(Value::Nil)).map_err(|_| Fault::odd("a question about itself"))
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::PushKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_too_fast_is_noted_and_nothing_behind_it_is_taken() {
+        let (mut pushes, push) = Pushes::new();
+        let large = || PushInfo {
+            kind: PushKind::SMessage,
+            data: vec![Value::BulkString(vec![0; PUSHED_BYTES_MAX / 4])],
+        };
+        (0..4).for_each(|_| push(large()).expect("there is room"));
+        assert!(!pushes.has_overflowed());
+        push(large()).expect_err("there is no room");
+        assert!(pushes.has_overflowed());
+        assert!(pushes.next().await.is_some());
+        push(large()).expect_err("one is missing before it");
+    }
+}

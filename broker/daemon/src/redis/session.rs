@@ -29,7 +29,7 @@ use super::health::Figures;
 use super::link::Link;
 
 /// How often it is looked at what is overdue.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(250);
 /// How often the server is asked whether it keeps what it is given.
 const CHECK: Duration = Duration::from_secs(5);
 /// How many pushes are handled before anything else gets its turn.
