@@ -288,6 +288,21 @@ impl Broker {
         assert_eq!(told["heard"], true);
     }
 
+    /// True if the process lives and nothing in it has panicked.
+    pub fn is_well(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None)) && !self.has_logged("panicked")
+    }
+
+    /// True if a line of its log has this in it.
+    pub fn has_logged(&self, text: &str) -> bool {
+        self.log.text().contains(text)
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The line of the log that `find` takes, waited for.
     pub fn logged<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         self.log.wait_for(what, find).unwrap_or_else(|| panic!("{what}: never logged"))

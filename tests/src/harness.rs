@@ -11,6 +11,7 @@ mod backplane;
 mod chance;
 mod cluster;
 mod faults;
+mod footprint;
 mod history;
 mod link;
 mod plan;
@@ -37,8 +38,8 @@ use crate::checker::{self, Event, Report};
 pub use chance::Chance;
 pub use faults::Fault;
 pub use plan::{Goal, Habits, Joined, Plan, Strike};
-pub use scenarios::{Scenario, scenario, scenarios};
-pub use seen::Seen;
+pub use scenarios::{SOAK_LENGTH, Scenario, scenario, scenarios};
+pub use seen::{Seen, Spread, Times};
 
 use cluster::Cluster;
 use history::History;
@@ -47,6 +48,8 @@ use world::{Stage, World};
 
 /// How long the part of a run with faults may take before it is given up; far longer than it does.
 const RUN_MAX: Duration = Duration::from_secs(600);
+/// How many publishes there are before the first fault, and behind the last.
+const WARM_PUBLISHES: u64 = 50;
 /// How long everybody has to come to the end after the last fault is healed.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 
@@ -59,6 +62,8 @@ pub struct Ran {
     pub report: Report,
     /// What was done, in figures.
     pub seen: Seen,
+    /// What took longer than promised, if anything did.
+    pub late: Option<String>,
 }
 
 /// Runs a plan and checks its history; an error if the run itself could not be done.
@@ -75,27 +80,34 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Ran> {
     let file = File::open(&path).with_context(|| path.display().to_string())?;
     let lines = checker::read(BufReader::new(file))?;
     let seen = Seen::of(&lines);
-    Ok(Ran { history: path, report: checker::check_lines(lines), seen })
+    let late = seen.times.late(plan);
+    Ok(Ran { history: path, report: checker::check_lines(lines), seen, late })
 }
 
 /// Runs a plan; panics with what was found if anything is broken, and keeps the history then. What was seen.
 pub async fn assert_holds(plan: &Plan) -> Seen {
     let ran = run(plan).await.unwrap_or_else(|error| panic!("{error:#}"));
     eprintln!("{} with seed {}: {}", plan.name, plan.seed, ran.seen);
-    assert!(
-        ran.report.is_clean(),
-        "{} with seed {} broke promises; its history is {}\n{}",
-        plan.name,
-        plan.seed,
-        ran.history.display(),
-        ran.report
-    );
     let seen = ran.seen;
-    ran.forget();
+    ran.verdict(plan).unwrap_or_else(|error| panic!("{error:#}"));
     seen
 }
 
 impl Ran {
+    /// Removes the history of a good run; an error tells where it is and what is broken or late.
+    pub fn verdict(self, plan: &Plan) -> anyhow::Result<()> {
+        if !self.report.is_clean() || self.late.is_some() {
+            let (Plan { name, seed, .. }, at) = (plan, self.history.display());
+            let late = self.late.as_deref().unwrap_or_default();
+            anyhow::bail!(
+                "{name} with seed {seed} broke promises; its history is {at}\n{late}\n{}",
+                self.report
+            );
+        }
+        self.forget();
+        Ok(())
+    }
+
     /// Removes the history.
     pub fn forget(self) {
         // It is in the folder for temporary files, where anybody may have removed it.
@@ -116,21 +128,29 @@ async fn go(world: &Arc<World>, cluster: &Cluster) -> anyhow::Result<()> {
         others.spawn(ready::watch(node, world.clone()));
     }
     let harm = async {
+        world.until_all_follow().await;
+        world.until_published(WARM_PUBLISHES).await;
+        let before = cluster.footprints(world).await?;
         cluster.strike_all(world).await?;
+        // Who was met by the last fault is to hear what comes after it.
+        world.until_published(WARM_PUBLISHES).await;
         world.reach_goal().await;
         world.enter(Stage::Ending);
         while let Some(done) = publishers.join_next().await {
             done?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(before)
     };
-    timeout(RUN_MAX, harm).await.context("the run does not come to its end")??;
+    let before = timeout(RUN_MAX, harm).await.context("the run does not come to its end")??;
     reads::read_all(world).await?;
     let end = reads::top(world).await?;
     world.enter(Stage::Settling(end));
     // Who has not come to the end by then is for the checker to name.
     drop(timeout(SETTLE_MAX, world.until_all_there()).await);
     world.history.record(Event::Quiet {});
+    cluster.read_figures(world).await?;
+    reads::clear_all(world).await?;
+    cluster.until_at_rest(&before, world).await?;
     world.enter(Stage::Over);
     others.abort_all();
     while let Some(done) = others.join_next().await {

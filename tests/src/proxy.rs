@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -18,6 +19,8 @@ use tokio::time::{Instant, sleep_until};
 const CHUNKS_MAX: usize = 1_024;
 /// The longest chunk.
 const CHUNK_BYTES: usize = 16 * 1_024;
+/// What waits in each socket of a narrow proxy.
+const NARROW_BYTES: usize = 64 * 1_024;
 
 /// What marks a connection to Redis that subscribes.
 const SUBSCRIBE: &[u8] = b"SSUBSCRIBE";
@@ -60,6 +63,8 @@ struct Weather {
 struct Line {
     /// The weather when it began.
     born: Weather,
+    /// The most chunks that are under way in one direction.
+    chunks_max: usize,
     has_subscribed: AtomicBool,
 }
 
@@ -75,6 +80,15 @@ impl Line {
 impl Proxy {
     /// A proxy on a free port of loopback that passes everything to `to`.
     pub fn start(to: SocketAddr) -> Proxy {
+        Proxy::holding(CHUNKS_MAX, to)
+    }
+
+    /// The same with hardly any room: who is behind it sees soon that nothing is taken.
+    pub fn narrow(to: SocketAddr) -> Proxy {
+        Proxy::holding(1, to)
+    }
+
+    fn holding(chunks_max: usize, to: SocketAddr) -> Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         listener.set_nonblocking(true).expect("a socket can be watched");
         let address = listener.local_addr().expect("a listening socket has an address");
@@ -83,7 +97,12 @@ impl Proxy {
         let counted = bytes.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime can be built").block_on(serve(listener, to, watched, counted));
+            runtime.expect("a runtime can be built").block_on(serve(
+                listener,
+                (to, chunks_max),
+                watched,
+                counted,
+            ));
         });
         Proxy { address, weather, bytes, thread: Some(thread) }
     }
@@ -151,7 +170,7 @@ impl Drop for Proxy {
 
 async fn serve(
     listener: std::net::TcpListener,
-    to: SocketAddr,
+    (to, chunks_max): (SocketAddr, usize),
     weather: watch::Receiver<Weather>,
     bytes: Arc<[AtomicU64; 2]>,
 ) {
@@ -164,7 +183,7 @@ async fn serve(
                 let Ok((client, _)) = listener.accept().await else { continue };
                 let now = *weather.borrow();
                 if !now.refuses {
-                    tokio::spawn(pass(client, to, now, weather.clone(), bytes.clone()));
+                    tokio::spawn(pass(client, (to, chunks_max), now, weather.clone(), bytes.clone()));
                 }
             }
         } => {}
@@ -174,16 +193,21 @@ async fn serve(
 /// Serves one connection until either side or the weather ends it.
 async fn pass(
     client: TcpStream,
-    to: SocketAddr,
+    (to, chunks_max): (SocketAddr, usize),
     born: Weather,
     weather: watch::Receiver<Weather>,
     bytes: Arc<[AtomicU64; 2]>,
 ) {
-    let Ok(server) = TcpStream::connect(to).await else { return };
+    let socket = TcpSocket::new_v4().expect("there is a descriptor left");
+    if chunks_max == 1 {
+        socket.set_recv_buffer_size(NARROW_BYTES as u32).expect("a socket has a buffer");
+        SockRef::from(&client).set_send_buffer_size(NARROW_BYTES).expect("a socket has a buffer");
+    }
+    let Ok(server) = socket.connect(to).await else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).expect("a TCP socket has no delay");
     }
-    let line = Line { born, has_subscribed: AtomicBool::new(false) };
+    let line = Line { born, chunks_max, has_subscribed: AtomicBool::new(false) };
     let mut cut = weather.clone();
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::select! {
@@ -202,7 +226,7 @@ async fn pump(
     line: &Line,
     bytes: &[AtomicU64; 2],
 ) {
-    let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
+    let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(line.chunks_max);
     let watched = weather.clone();
     let read = async move {
         let (mut due, mut chance) = (Instant::now(), 1u64);

@@ -1,7 +1,7 @@
 //! A Redis of one's own: the real server on a free port and in a folder of its own, ended when it is dropped.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +12,10 @@ use crate::log::Log;
 
 /// How often another port is tried when one was taken at the last moment.
 const ATTEMPTS_MAX: usize = 5;
+
+/// The folder of its files, and of those that were put aside.
+const FILES: &str = "appendonlydir";
+const SAVED: &str = "saved";
 
 /// A running Redis.
 pub struct Redis {
@@ -37,6 +41,16 @@ impl Redis {
     /// A Redis that keeps nothing over a restart, with this wall clock.
     pub fn on(clock: &WallClock) -> Redis {
         Redis::with_variables(&["--save", ""], clock.variables().collect())
+    }
+
+    /// A Redis that writes each change to its disk at once, and has it safe there a second later.
+    pub fn hasty() -> Redis {
+        Redis::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"])
+    }
+
+    /// A Redis that keeps nothing over a restart, and closes the connection of who leaves 256 KiB unread.
+    pub fn impatient() -> Redis {
+        Redis::with(&["--save", "", "--client-output-buffer-limit", "pubsub 256kb 0 0"])
     }
 
     /// A Redis with these flags.
@@ -77,6 +91,19 @@ impl Redis {
     pub fn restart(&mut self) {
         self.kill();
         assert!(self.try_to_start(), "it starts on its own address again");
+    }
+
+    /// Puts aside what is on its disk.
+    pub fn save(&self) {
+        copy(&self.folder.join(FILES), &self.folder.join(SAVED));
+    }
+
+    /// Starts it again with what was put aside, and forgets what came since.
+    pub fn restart_as_saved(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.folder.join(FILES)).expect("it has files");
+        copy(&self.folder.join(SAVED), &self.folder.join(FILES));
+        self.restart();
     }
 
     /// Stops it without ending it: it accepts connections and answers nothing.
@@ -135,6 +162,15 @@ impl Drop for Redis {
             drop(child.wait());
         }
         drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// Copies the files of a folder, the last of which may still grow.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the folder can be written to");
+    for entry in std::fs::read_dir(from).expect("it keeps what it is given on its disk") {
+        let entry = entry.expect("the folder can be read");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a file can be copied");
     }
 }
 

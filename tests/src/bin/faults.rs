@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use fanfare_tests::checker;
-use fanfare_tests::harness::{self, Scenario, scenarios};
+use fanfare_tests::harness::{self, SOAK_LENGTH, Scenario, scenarios};
 
 const USAGE: &str = "\
 usage: faults <command>
@@ -15,10 +15,7 @@ usage: faults <command>
   list                       the runs that there are
   run NAME [SEED [LENGTH]]   one run; a failing one keeps its history and says where
   check FILE                 what a history breaks
-  soak MINUTES [SEED]        all runs in turn, long ones, with seeds from SEED on";
-
-/// How many times longer than the shortest a run of a soak is.
-const SOAK_LENGTH: u64 = 5;
+  soak MINUTES [SEED]        all runs in turn, long ones and each once at least, with seeds from SEED on";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -84,14 +81,10 @@ async fn soak(minutes: &str, rest: &[&str]) -> anyhow::Result<()> {
 }
 
 async fn run(scenario: &Scenario, seed: u64, length: u64) -> anyhow::Result<()> {
-    let ran = harness::run(&scenario.plan(seed, length)).await?;
+    let plan = scenario.plan(seed, length);
+    let ran = harness::run(&plan).await?;
     writeln!(io::stdout(), "{} with seed {seed}: {}", scenario.name, ran.seen)?;
-    if !ran.report.is_clean() {
-        let at = ran.history.display();
-        bail!("{} with seed {seed} broke promises; its history is {at}\n{}", scenario.name, ran.report);
-    }
-    ran.forget();
-    Ok(())
+    ran.verdict(&plan)
 }
 
 fn number(text: Option<&&str>, name: &str) -> anyhow::Result<Option<u64>> {

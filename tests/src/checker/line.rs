@@ -67,6 +67,20 @@ pub enum Event {
         /// True if the node can't deliver what is published elsewhere while it lasts.
         severs: bool,
     },
+    /// A fault shows: the node says that it is not ready, or has made a stuck subscription anew and hears again.
+    Noticed {
+        /// What it is.
+        name: String,
+    },
+    /// A figure of a node, at the end of the run.
+    Figure {
+        /// The node.
+        node: String,
+        /// Its name among the node's metrics.
+        name: String,
+        /// What it is.
+        value: u64,
+    },
     /// What a node answered when it was asked whether it is ready.
     Ready {
         /// The node.

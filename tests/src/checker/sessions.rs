@@ -57,6 +57,8 @@ fn step(event: &Event, sessions: &mut BTreeMap<u64, Session>, mut context: Conte
         Event::Run { .. }
         | Event::Node { .. }
         | Event::Fault { .. }
+        | Event::Noticed { .. }
+        | Event::Figure { .. }
         | Event::Ready { .. }
         | Event::Publish { .. }
         | Event::Read { .. }

@@ -26,9 +26,12 @@ impl Backplane {
     pub(super) fn start(joined: Joined, nodes: usize) -> Backplane {
         let redis = match joined {
             Joined::Persistent => Redis::persistent(),
+            Joined::Hasty => Redis::hasty(),
             Joined::Forgetful => Redis::start(),
+            Joined::Impatient => Redis::impatient(),
         };
-        let proxies = (0..nodes).map(|_| Proxy::start(redis.address)).collect();
+        let proxy = if joined == Joined::Impatient { Proxy::narrow } else { Proxy::start };
+        let proxies = (0..nodes).map(|_| proxy(redis.address)).collect();
         Backplane { redis: Mutex::new(Some(redis)), proxies }
     }
 
@@ -37,11 +40,16 @@ impl Backplane {
         format!("[backplane]\nredis = \"redis://{}\"\n", self.proxies[node].address())
     }
 
+    /// Puts aside what Redis has on its disk, to come back with that.
+    pub(super) async fn save(&self) -> anyhow::Result<()> {
+        self.with(|redis| redis.save()).await
+    }
+
     /// Begins a fault of Redis, or of a node's way to it.
     pub(super) async fn harm(&self, fault: Fault, node: usize) -> anyhow::Result<()> {
         let proxy = &self.proxies[node];
         match fault {
-            Fault::RedisKill => self.with(Redis::kill).await?,
+            Fault::RedisKill | Fault::RedisRewind => self.with(Redis::kill).await?,
             Fault::RedisFreeze => self.with(|redis| redis.pause()).await?,
             Fault::RedisFull => self.with(|redis| bound(redis, "1mb")).await?,
             Fault::RedisSlow => self.proxies.iter().for_each(|proxy| proxy.delay(SLOW, SLOW_EXTRA)),
@@ -59,6 +67,7 @@ impl Backplane {
     pub(super) async fn heal(&self, fault: Fault) -> anyhow::Result<()> {
         match fault {
             Fault::RedisKill => self.with(Redis::restart).await,
+            Fault::RedisRewind => self.with(Redis::restart_as_saved).await,
             Fault::RedisFreeze => self.with(|redis| redis.resume()).await,
             Fault::RedisFull => self.with(|redis| bound(redis, "0")).await,
             _ => {

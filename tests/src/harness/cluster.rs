@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::backplane::Backplane;
 use super::faults::Fault;
+use super::footprint::Footprint;
 use super::plan::{Plan, Strike};
 use super::reads;
-use super::ready::ask;
+use super::ready::{ask, figure};
 use super::world::World;
 use crate::binary::{self, Version};
 use crate::broker::{Broker, Setup};
@@ -24,6 +25,14 @@ const HEALS_WITHIN: Duration = Duration::from_secs(20);
 const RED_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stuck subscription may keep messages from subscribers.
 const HEARS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a node may take to give back what it needed for a while.
+const RESTS_WITHIN: Duration = Duration::from_secs(60);
+/// How many publishes a Redis forgets at least that comes back with less than it had.
+const REWOUND_PUBLISHES: u64 = 50;
+/// What a node logs when it has lost its Redis.
+const AWAY: &str = "the backplane is away";
+/// What is read of a node's figures at the end.
+const FIGURES: [&str; 2] = ["fanfare_backplane_losses_total", "fanfare_backplane_falls_behind_total"];
 /// How long an answer may take, and the time between two questions.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -71,6 +80,10 @@ impl Cluster {
 
     async fn strike(&self, strike: &Strike, world: &World) -> anyhow::Result<()> {
         let (fault, node) = (strike.fault, strike.node);
+        if fault == Fault::RedisRewind {
+            self.backplane()?.save().await?;
+            world.until_published(REWOUND_PUBLISHES).await;
+        }
         let event = |begins| Event::Fault {
             name: fault.name().to_owned(),
             node: (!fault.is_for_all()).then(|| world.node(node)),
@@ -94,28 +107,41 @@ impl Cluster {
                 self.signal(node, "CONT");
             }
             _ => {
-                let backplane = self.backplane.as_ref().context("the nodes are joined")?;
                 let losses = self.losses(world).await?;
-                backplane.harm(fault, node).await?;
+                self.backplane()?.harm(fault, node).await?;
                 self.until_shown(strike, losses, world).await?;
                 sleep(lasts).await;
-                if fault == Fault::RedisSlow {
-                    let lost = self.losses(world).await? - losses;
-                    anyhow::ensure!(
-                        lost == 0.0,
-                        "{lost} connections to Redis were lost though it was only slow"
-                    );
-                }
-                backplane.heal(fault).await?;
+                self.check_told(strike, losses, world).await?;
+                self.backplane()?.heal(fault).await?;
             }
         }
         world.history.record(event(false));
         Ok(())
     }
 
+    fn backplane(&self) -> anyhow::Result<&Backplane> {
+        self.backplane.as_ref().context("the nodes are joined")
+    }
+
+    /// Checks that operators are told of a fault of the backplane, and only of what there is.
+    async fn check_told(&self, strike: &Strike, losses: u64, world: &World) -> anyhow::Result<()> {
+        let lost = self.losses(world).await? - losses;
+        if strike.fault == Fault::RedisSlow {
+            anyhow::ensure!(lost == 0, "{lost} connections to Redis were lost though it was only slow");
+        }
+        if strike.fault.severs() || strike.fault == Fault::Deafen {
+            anyhow::ensure!(lost > 0, "no figure tells that Redis is away");
+            let met = if strike.fault.is_for_all() { 0 } else { strike.node };
+            let is_logged = self.nodes()[met].as_ref().is_some_and(|node| node.has_logged(AWAY));
+            anyhow::ensure!(is_logged, "no line of the log tells that Redis is away");
+        }
+        Ok(())
+    }
+
     /// Waits until a fault of the backplane shows.
-    async fn until_shown(&self, strike: &Strike, losses: f64, world: &World) -> anyhow::Result<()> {
+    async fn until_shown(&self, strike: &Strike, losses: u64, world: &World) -> anyhow::Result<()> {
         let Strike { fault, node, .. } = *strike;
+        let noticed = || world.history.record(Event::Noticed { name: fault.name().to_owned() });
         match fault {
             Fault::RedisFull => world.until_refused().await,
             Fault::RedisSlow => {}
@@ -124,6 +150,7 @@ impl Cluster {
                     while self.losses(world).await? == losses {
                         sleep(LOOK_AGAIN).await;
                     }
+                    noticed();
                     world.until_heard(node).await;
                     anyhow::Ok(())
                 };
@@ -133,6 +160,7 @@ impl Cluster {
                 let met = if fault.is_for_all() { 0..world.plan.nodes } else { node..node + 1 };
                 // Who does not see it in time is for the checker to name.
                 drop(timeout(RED_WITHIN, self.until_readiness(met, 503, world)).await);
+                noticed();
                 world.until_failed().await;
             }
         }
@@ -148,16 +176,53 @@ impl Cluster {
     }
 
     /// How often nodes have lost their Redis.
-    async fn losses(&self, world: &World) -> anyhow::Result<f64> {
-        let mut losses = 0.0;
+    async fn losses(&self, world: &World) -> anyhow::Result<u64> {
+        let mut losses = 0;
         for node in 0..world.plan.nodes {
-            let answer =
-                ask(world, node, "/metrics", ANSWER_MAX).await.context("a node tells its figures")?;
-            let figure =
-                |line: &str| line.strip_prefix("fanfare_backplane_losses_total ")?.parse::<f64>().ok();
-            losses += answer.text().lines().find_map(figure).unwrap_or(0.0);
+            losses += figure(world, node, "fanfare_backplane_losses_total").await?;
         }
         Ok(losses)
+    }
+
+    /// Writes down what nodes have counted.
+    pub(super) async fn read_figures(&self, world: &World) -> anyhow::Result<()> {
+        for node in 0..world.plan.nodes {
+            for name in FIGURES {
+                let value = figure(world, node, name).await?;
+                let (node, name) = (world.node(node), name.to_owned());
+                world.history.record(Event::Figure { node, name, value });
+            }
+        }
+        Ok(())
+    }
+
+    /// What each node takes of the machine.
+    pub(super) async fn footprints(&self, world: &World) -> anyhow::Result<Vec<Footprint>> {
+        let mut footprints = Vec::new();
+        for node in 0..world.plan.nodes {
+            let kept_bytes = figure(world, node, "fanfare_history_bytes").await?;
+            let process = self.nodes()[node].as_ref().context("the node runs")?.process();
+            footprints.push(Footprint::of(process, kept_bytes)?);
+        }
+        Ok(footprints)
+    }
+
+    /// Waits until each node is well and takes about what it took before, beside what it keeps for clients.
+    pub(super) async fn until_at_rest(&self, before: &[Footprint], world: &World) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let now = self.footprints(world).await?;
+            let mut pairs = (1..).zip(before.iter().zip(&now));
+            let Some((number, (before, now))) = pairs.find(|(_, (before, now))| now.exceeds(before)) else {
+                break;
+            };
+            anyhow::ensure!(begun.elapsed() < RESTS_WITHIN, "n{number} took {before}, and keeps {now}");
+            sleep(LOOK_AGAIN).await;
+        }
+        for node in self.nodes().iter_mut().flatten() {
+            anyhow::ensure!(node.is_well(), "a node has ended, or something in it has panicked");
+        }
+        Ok(())
     }
 
     async fn start_node(&self, node: usize, setup: Setup, world: &World) {

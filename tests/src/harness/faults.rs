@@ -15,6 +15,8 @@ pub enum Fault {
     Freeze,
     /// Redis is killed, and started again after the fault's time with what it wrote to its disk.
     RedisKill,
+    /// Redis is killed, and started again after the fault's time with what it had on its disk a while before.
+    RedisRewind,
     /// Redis is stopped, and goes on after the fault's time.
     RedisFreeze,
     /// Redis may use no more memory.
@@ -43,6 +45,7 @@ impl Fault {
             Fault::Downgrade => "a node is downgraded",
             Fault::Freeze => "a node is frozen",
             Fault::RedisKill => "Redis is killed",
+            Fault::RedisRewind => "Redis is killed and has forgotten the newest",
             Fault::RedisFreeze => "Redis is frozen",
             Fault::RedisFull => "Redis has no memory left",
             Fault::RedisSlow => "Redis is slow",
@@ -58,6 +61,7 @@ impl Fault {
     pub fn severs(self) -> bool {
         match self {
             Fault::RedisKill
+            | Fault::RedisRewind
             | Fault::RedisFreeze
             | Fault::CutOff
             | Fault::CutOffIn
@@ -77,6 +81,22 @@ impl Fault {
 
     /// True if it meets all nodes at once.
     pub fn is_for_all(self) -> bool {
-        matches!(self, Fault::RedisKill | Fault::RedisFreeze | Fault::RedisFull | Fault::RedisSlow)
+        match self {
+            Fault::RedisKill
+            | Fault::RedisRewind
+            | Fault::RedisFreeze
+            | Fault::RedisFull
+            | Fault::RedisSlow => true,
+            Fault::Kill
+            | Fault::Terminate
+            | Fault::Upgrade
+            | Fault::Downgrade
+            | Fault::Freeze
+            | Fault::CutOff
+            | Fault::CutOffIn
+            | Fault::CutOffOut
+            | Fault::Refuse
+            | Fault::Deafen => false,
+        }
     }
 }

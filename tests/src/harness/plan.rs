@@ -46,8 +46,12 @@ pub struct Plan {
 pub enum Joined {
     /// It has it on its disk before it answers.
     Persistent,
+    /// It has it on its disk, not yet safe, before it answers.
+    Hasty,
     /// It loses it with its process.
     Forgetful,
+    /// It loses it with its process, and closes the connection of who leaves little unread.
+    Impatient,
 }
 
 /// One fault with its place in the run.
@@ -70,6 +74,8 @@ pub struct Goal {
     pub publishes: u64,
     /// Answered subscribes in all.
     pub joins: u64,
+    /// Answered subscribes that begin at the time of the answer.
+    pub clean_joins: u64,
     /// Publishes that were refused.
     pub refusals: u64,
     /// Answers that repeated an earlier one.

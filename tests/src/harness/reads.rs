@@ -45,6 +45,18 @@ pub(super) async fn read_lives(world: &World, node: usize) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Clears every topic, on all nodes.
+pub(super) async fn clear_all(world: &World) -> anyhow::Result<()> {
+    let mut reader = Reader::open(world, 0).await?;
+    for topic in &world.plan.topics {
+        let ask = Ask::new("DELETE", &format!("/v1/topics/{topic}/messages"));
+        reader.wire.write(&ask.bytes("localhost")).await?;
+        let answer = read_answer(&mut reader.wire).await.context("the node does not answer")?;
+        anyhow::ensure!(answer.status == 200, "{topic:?} can't be cleared: {}", answer.text());
+    }
+    Ok(())
+}
+
 /// The position of the newest message.
 pub(super) async fn top(world: &World) -> anyhow::Result<Position> {
     let mut reader = Reader::open(world, 0).await?;

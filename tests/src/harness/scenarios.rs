@@ -80,6 +80,9 @@ impl Scenario {
     }
 }
 
+/// How many times longer than the shortest a run of a soak is.
+pub const SOAK_LENGTH: u64 = 5;
+
 const KEEP_ALL: &str = "filter = \">\"\nhistory = { count = 1000000, age = \"1h\" }";
 
 fn config(rule: &str, limits: &str) -> String {
@@ -162,7 +165,7 @@ fn join(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let subscribers = crowd(|habits| habits.leaves_once_in = 2);
     Plan {
         subscribers,
-        goal: Goal { publishes: 1_000, joins: 2_500 * length, ..Goal::default() },
+        goal: Goal { publishes: 1_000, clean_joins: 2_000 * length, ..Goal::default() },
         pace_ms: 1,
         ..plan
     }

@@ -1,11 +1,14 @@
 //! What a history has seen, in figures: a run that shows nothing of its fault is no test of it.
 
+mod times;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use fanfare_protocol::Epoch;
 
 use crate::checker::{Event, Line, Outcome};
+pub use times::{Spread, Times};
 
 /// How often things happened in one history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +29,9 @@ pub struct Seen {
     pub repeated_elsewhere: usize,
     /// Subscribes that were answered.
     pub joined: usize,
-    /// Of those, the ones that resumed with something missing.
+    /// Of those, the ones without anything of the past.
+    pub joined_cleanly: usize,
+    /// And the ones that resumed with something missing.
     pub not_resumed: usize,
     /// Subscribes that were refused.
     pub not_joined: usize,
@@ -50,6 +55,12 @@ pub struct Seen {
     pub faults: usize,
     /// Times that a node said that it is not ready.
     pub unready: usize,
+    /// Times that nodes lost their Redis, of those that lived to the end.
+    pub losses: u64,
+    /// Times that a worker of those had no room for what came from others.
+    pub falls_behind: u64,
+    /// How long things took.
+    pub times: Times,
 }
 
 /// What must be remembered to count.
@@ -58,6 +69,8 @@ struct Before<'a> {
     /// The sessions of the first subscriber.
     first: BTreeSet<u64>,
     lives: BTreeSet<Epoch>,
+    /// Whether each session asked last for nothing of a filter's past.
+    is_clean: HashMap<(u64, &'a str), bool>,
     /// Where each client was.
     node_of: BTreeMap<&'a str, &'a str>,
     /// Where each message was first tried.
@@ -82,8 +95,13 @@ impl Seen {
                     let last = before.node_of.insert(client, node);
                     seen.moved += usize::from(last.is_some_and(|last| last != node));
                 }
-                Event::Ok { resumed, .. } => {
+                Event::Subscribe { session, filter, after, last, .. } => {
+                    before.is_clean.insert((*session, filter), after.is_none() && last.is_none());
+                }
+                Event::Ok { session, filter, resumed, .. } => {
                     seen.joined += 1;
+                    let is_clean = before.is_clean.get(&(*session, filter.as_str()));
+                    seen.joined_cleanly += usize::from(is_clean == Some(&true));
                     seen.not_resumed += usize::from(*resumed == Some(false));
                 }
                 Event::Refused { .. } => seen.not_joined += 1,
@@ -97,10 +115,13 @@ impl Seen {
                 Event::Node { epoch: Some(epoch), .. } => drop(before.lives.insert(*epoch)),
                 Event::Fault { begins: false, .. } => seen.faults += 1,
                 Event::Ready { ready: false, .. } => seen.unready += 1,
+                Event::Figure { name, value, .. } if name.contains("losses") => seen.losses += value,
+                Event::Figure { name, value, .. } if name.contains("behind") => seen.falls_behind += value,
                 _ => {}
             }
         }
         seen.lives = before.lives.len();
+        seen.times = Times::of(lines);
         seen
     }
 
@@ -126,13 +147,15 @@ impl fmt::Display for Seen {
         write!(f, " ({} late, {} refused, {} unknown", self.published_late, self.refused, self.unknown)?;
         write!(f, ", {} of them unavailable", self.unavailable)?;
         write!(f, ", {} repeated, {} elsewhere)", self.repeated, self.repeated_elsewhere)?;
-        write!(f, ", {} joined in {} sessions, {} at another node", self.joined, self.sessions, self.moved)?;
+        write!(f, ", {} joined ({} from then on)", self.joined, self.joined_cleanly)?;
+        write!(f, " in {} sessions, {} at another node", self.sessions, self.moved)?;
         write!(
             f,
             " ({} not resumed, {} refused, {} too slow)",
             self.not_resumed, self.not_joined, self.too_slow
         )?;
         write!(f, ", {} received with {} and {} gaps", self.received, self.topic_gaps, self.null_gaps)?;
-        write!(f, ", {} lives, {} faults, {} times unready", self.lives, self.faults, self.unready)
+        write!(f, ", {} lives, {} faults, {} times unready", self.lives, self.faults, self.unready)?;
+        write!(f, ", {} times without Redis, {} times behind; {}", self.losses, self.falls_behind, self.times)
     }
 }

@@ -250,10 +250,11 @@ impl Subscriber {
         let (session_number, filter) = (session.number, standing.filter.clone());
         if asked == Asked::Subscribe {
             let cursor = cursor(&frame[2]["cursor"]);
+            let is_clean = standing.step == Step::Asked { is_replayed: false };
             standing.begin(&cursor);
             let resumed = frame[2]["resumed"].as_bool();
             self.world.history.record(Event::Ok { session: session_number, filter, cursor, resumed });
-            self.world.count_joined();
+            self.world.count_joined(is_clean);
             return Ok(());
         }
         self.world.history.record(Event::Unsubscribed { session: session_number, filter });

@@ -34,6 +34,7 @@ pub(super) struct World {
     /// Publishes that were answered with a position.
     published: watch::Sender<u64>,
     joined: watch::Sender<u64>,
+    joined_cleanly: watch::Sender<u64>,
     refused: watch::Sender<u64>,
     repeated: watch::Sender<u64>,
     /// Publishes that were not answered with a position.
@@ -59,6 +60,7 @@ impl World {
             stage: watch::Sender::new(Stage::Pouring),
             published: watch::Sender::new(0),
             joined: watch::Sender::new(0),
+            joined_cleanly: watch::Sender::new(0),
             refused: watch::Sender::new(0),
             repeated: watch::Sender::new(0),
             failed: watch::Sender::new(0),
@@ -139,8 +141,9 @@ impl World {
         self.following.send_if_modified(|all| std::mem::replace(&mut all[subscriber], follows) != follows);
     }
 
-    pub(super) fn count_joined(&self) {
+    pub(super) fn count_joined(&self, is_clean: bool) {
         self.joined.send_modify(|count| *count += 1);
+        self.joined_cleanly.send_modify(|count| *count += u64::from(is_clean));
     }
 
     pub(super) fn count_there(&self) {
@@ -180,6 +183,7 @@ impl World {
         for (count, wanted) in [
             (&self.published, goal.publishes),
             (&self.joined, goal.joins),
+            (&self.joined_cleanly, goal.clean_joins),
             (&self.refused, goal.refusals),
             (&self.repeated, goal.repeats),
         ] {

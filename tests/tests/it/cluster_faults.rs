@@ -75,6 +75,35 @@ async fn a_redis_that_comes_back_empty_is_told_to_every_subscriber() {
 }
 
 #[tokio::test]
+async fn a_redis_that_comes_back_with_less_is_told_to_those_who_saw_what_is_lost_and_to_nobody_else() {
+    let mut redis = Redis::hasty();
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let (mut saw_all, mut saw_one) = (b.follow("a").await, b.follow("a").await);
+    a.publish("a", json!(1)).await;
+    for client in [&mut saw_all, &mut saw_one] {
+        client.expect(json!(["message", "a", "@1", 1])).await;
+    }
+    drop(saw_one);
+    redis.save();
+    a.publish("a", json!("lost")).await;
+    saw_all.expect(json!(["message", "a", "@2", "lost"])).await;
+    redis.restart_as_saved();
+    let gap = next(&mut saw_all).await;
+    assert_eq!((&gap[0], &gap[1], &gap[2]), (&json!("gap"), &Value::Null, &json!("@2")), "{gap}");
+    b.until_ready().await;
+    let mut saw_one = b.connect(Encoding::Json).await;
+    let ok = saw_one.ask(json!(["subscribe", 1, "a", {"after": "@1"}])).await;
+    assert_eq!((&ok[0], &ok[2]["resumed"]), (&json!("ok"), &json!(true)), "{ok}");
+    assert_eq!(next(&mut saw_one).await, json!(["live", "a", gap[3]]));
+    let told = publish_in_time(&a, "a", json!(2)).await;
+    assert_ne!(told["position"], format!("{}:2", a.epoch), "a position is used twice");
+    for client in [&mut saw_all, &mut saw_one] {
+        let frame = next(client).await;
+        assert_eq!((&frame[2], &frame[3]), (&told["position"], &json!(2)), "{frame}");
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_redis_makes_nodes_unready_and_is_found_again() {
     let redis = Redis::start();
     let a = node(&redis).await;
@@ -183,6 +212,27 @@ async fn a_node_that_is_cut_off_in_any_way_is_unready_and_its_clients_miss_nothi
         let frame = next(&mut client).await;
         assert_eq!((&frame[0], &frame[2], &frame[3]), (&json!("message"), &told["position"], &json!(round)));
     }
+}
+
+#[tokio::test]
+async fn a_node_that_takes_less_than_comes_is_cut_off_by_redis_and_its_clients_miss_nothing() {
+    let redis = Redis::impatient();
+    let proxy = Proxy::narrow(redis.address);
+    let (a, b) = (node(&redis).await, behind(&proxy).await);
+    let mut client = b.follow("a").await;
+    b.signal("STOP");
+    let filling = "x".repeat(60_000);
+    for round in 0..100 {
+        let told = a.publish("a", json!([round, filling])).await;
+        assert!(told["position"].is_string(), "{told}");
+    }
+    b.signal("CONT");
+    for round in 0..100 {
+        let frame = next(&mut client).await;
+        assert_eq!((&frame[0], &frame[3][0]), (&json!("message"), &json!(round)));
+    }
+    b.logged("Redis cuts the node off", |line| line.contains("closed the connection").then_some(()));
+    assert!(b.metric("fanfare_backplane_reads_total").await > 0.0, "what it missed was read");
 }
 
 #[tokio::test]

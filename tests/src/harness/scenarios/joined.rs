@@ -1,7 +1,7 @@
 //! The runs with several nodes that a Redis joins.
 
 use super::super::plan::Joined;
-use super::{Chance, Fault, Goal, Plan, Scenario, Strike, crowd};
+use super::{Chance, Fault, Goal, Habits, KEEP_ALL, Plan, SOAK_LENGTH, Scenario, Strike, config, crowd};
 
 /// All of them.
 pub(super) const JOINED: &[Scenario] = &[
@@ -19,6 +19,11 @@ pub(super) const JOINED: &[Scenario] = &[
     Scenario { name: "joined-freeze", about: "a node is frozen for longer than anybody bears", draw: freeze },
     Scenario { name: "redis-kill", about: "Redis is killed and comes back with its data", draw: redis_kill },
     Scenario { name: "redis-forget", about: "Redis is killed and comes back empty", draw: redis_forget },
+    Scenario {
+        name: "redis-rewind",
+        about: "Redis is killed and comes back without the newest",
+        draw: redis_rewind,
+    },
     Scenario { name: "redis-freeze", about: "Redis is frozen", draw: redis_freeze },
     Scenario { name: "redis-full", about: "Redis has no memory left for a while", draw: redis_full },
     Scenario { name: "redis-slow", about: "Redis answers after 100 to 300 ms", draw: redis_slow },
@@ -44,7 +49,15 @@ pub(super) const JOINED: &[Scenario] = &[
         about: "sixteen publish at one node as fast as they are answered, subscribers are at another",
         draw: flood,
     },
+    Scenario {
+        name: "joined-narrow",
+        about: "the same, where each node may hold little, and the other one is frozen for a while",
+        draw: narrow,
+    },
 ];
+
+/// How many ends of the numbering's lives are remembered: what is older than those is told as missing.
+const LIVES_MAX: u64 = 8;
 
 /// Nodes on one Redis, and publishers that leave the machine some room.
 fn joined(plan: Plan, nodes: usize, joined: Joined, length: u64) -> Plan {
@@ -90,21 +103,31 @@ fn upgrade(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     Plan { strikes, answers_lost_once_in: 4, ..plan }
 }
 
+/// Longer than a heartbeat and a probe bear; in a soak half a minute.
 fn freeze(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Forgetful, length);
-    let strikes = round(length, Fault::Freeze, &plan, chance, (5_000, 500));
+    let for_ms = if length < SOAK_LENGTH { 5_000 } else { 30_000 };
+    let strikes = round(length.min(2), Fault::Freeze, &plan, chance, (for_ms, 500));
     Plan { strikes, ..plan }
 }
 
 fn redis_kill(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Persistent, length);
-    let strikes = round(2 * length, Fault::RedisKill, &plan, chance, (500, 2_000));
+    let strikes = round((2 * length).min(LIVES_MAX), Fault::RedisKill, &plan, chance, (500, 2_000));
     Plan { subscribers: crowd(|habits| habits.cuts_once_in = 100), strikes, ..plan }
 }
 
 fn redis_forget(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Forgetful, length);
     let strikes = round(2 * length, Fault::RedisKill, &plan, chance, (0, 2_000));
+    Plan { subscribers: crowd(|habits| habits.cuts_once_in = 100), strikes, ..plan }
+}
+
+fn redis_rewind(plan: Plan, chance: &mut Chance, length: u64) -> Plan {
+    let plan = joined(plan, 2, Joined::Hasty, length);
+    let mut strikes = round((3 * length).min(LIVES_MAX), Fault::RedisRewind, &plan, chance, (0, 1_000));
+    // Of what a process that is killed has written nothing is lost: that is for others than Redis.
+    strikes.iter_mut().skip(1).step_by(3).for_each(|strike| strike.fault = Fault::RedisKill);
     Plan { subscribers: crowd(|habits| habits.cuts_once_in = 100), strikes, ..plan }
 }
 
@@ -151,7 +174,8 @@ fn retry(plan: Plan, _: &mut Chance, length: u64) -> Plan {
 fn join(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let plan = joined(plan, 2, Joined::Forgetful, length);
     let subscribers = crowd(|habits| habits.leaves_once_in = 2);
-    let goal = Goal { joins: 600 * length, ..plan.goal };
+    let clean_joins = if length < SOAK_LENGTH { 1_000 * length } else { 2_000 * length };
+    let goal = Goal { clean_joins, ..plan.goal };
     Plan { subscribers, goal, ..plan }
 }
 
@@ -170,4 +194,42 @@ fn flood(plan: Plan, _: &mut Chance, length: u64) -> Plan {
     let goal = Goal { publishes: 3_000 * length, ..Goal::default() };
     let (publish_at, subscribe_at) = (Some(0), Some(1));
     Plan { publishers: 16, pace_ms: 0, data_bytes: 1_000, publish_at, subscribe_at, goal, ..plan }
+}
+
+/// Two hundred subscribers, in a soak a thousand, on a node that has room for some ten messages between its threads,
+/// and on a Redis that cuts off who leaves little unread. Some read nothing while more comes than fits on their
+/// connections, and for a while the node itself can't read.
+fn narrow(plan: Plan, _: &mut Chance, length: u64) -> Plan {
+    const SLOW: usize = 10;
+    let limits =
+        "inbox_bytes = \"32KiB\"\nframe_bytes = \"8KiB\"\noutbox_bytes = \"64KiB\"\nwaiting_publishes = 12";
+    // Who pauses answers no heartbeat, and is not to be found silent before it is slow.
+    let config = config(KEEP_ALL, limits).replace("500ms", "30s");
+    let count = if length < SOAK_LENGTH { 200 } else { 1_000 };
+    let reader = |number: usize| {
+        let topic = plan.topics[number % plan.topics.len()].as_str();
+        let is_slow = number < SLOW;
+        Habits {
+            on_slow: is_slow.then_some(["disconnect", "drop"][number % 2]),
+            is_narrow: is_slow,
+            pauses_once_in: if is_slow { 20 } else { 0 },
+            pause_publishes: 5_000,
+            ..Habits::steady(number, &[if is_slow { ">" } else { topic }])
+        }
+    };
+    let strike = |fault, for_ms| Strike { after_publishes: 500, fault, node: 1, for_ms };
+    Plan {
+        nodes: 2,
+        joined: Some(Joined::Impatient),
+        publish_at: Some(0),
+        subscribe_at: Some(1),
+        subscribers: (0..count).map(reader).collect(),
+        strikes: vec![strike(Fault::Freeze, 1_500), strike(Fault::CutOffOut, 0)],
+        config,
+        publishers: 16,
+        pace_ms: 0,
+        data_bytes: 1_000,
+        goal: Goal { publishes: 6_000, refusals: 1, ..Goal::default() },
+        ..plan
+    }
 }
