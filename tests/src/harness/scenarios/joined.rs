@@ -51,7 +51,7 @@ pub(super) const JOINED: &[Scenario] = &[
     },
     Scenario {
         name: "joined-narrow",
-        about: "the same, where each node may hold little, and the other one is frozen for a while",
+        about: "the same, where nodes have little room, and the other one is frozen and cut off meanwhile",
         draw: narrow,
     },
 ];
