@@ -32,7 +32,11 @@ const REWOUND_PUBLISHES: u64 = 50;
 /// What a node logs when it has lost its Redis.
 const AWAY: &str = "the backplane is away";
 /// What is read of a node's figures at the end.
-const FIGURES: [&str; 2] = ["fanfare_backplane_losses_total", "fanfare_backplane_falls_behind_total"];
+const FIGURES: [&str; 3] = [
+    "fanfare_backplane_losses_total",
+    "fanfare_backplane_falls_behind_total",
+    "fanfare_session_closes_total{code=\"4500\"}",
+];
 /// How long an answer may take, and the time between two questions.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -47,8 +47,10 @@ pub struct Seen {
     pub sessions: usize,
     /// Sessions at another node than the one before of the same client.
     pub moved: usize,
-    /// Sessions that were closed as too slow.
+    /// Sessions that were closed as too slow, and told so.
     pub too_slow: usize,
+    /// Sessions that nodes that lived to the end count as closed for that, be they told or not.
+    pub cut_as_slow: u64,
     /// Lives of numbering that nodes showed.
     pub lives: usize,
     /// Faults that were healed.
@@ -115,6 +117,7 @@ impl Seen {
                 Event::Node { epoch: Some(epoch), .. } => drop(before.lives.insert(*epoch)),
                 Event::Fault { begins: false, .. } => seen.faults += 1,
                 Event::Ready { ready: false, .. } => seen.unready += 1,
+                Event::Figure { name, value, .. } if name.contains("4500") => seen.cut_as_slow += value,
                 Event::Figure { name, value, .. } if name.contains("losses") => seen.losses += value,
                 Event::Figure { name, value, .. } if name.contains("behind") => seen.falls_behind += value,
                 _ => {}
@@ -151,8 +154,8 @@ impl fmt::Display for Seen {
         write!(f, " in {} sessions, {} at another node", self.sessions, self.moved)?;
         write!(
             f,
-            " ({} not resumed, {} refused, {} too slow)",
-            self.not_resumed, self.not_joined, self.too_slow
+            " ({} not resumed, {} refused, {} too slow of {})",
+            self.not_resumed, self.not_joined, self.too_slow, self.cut_as_slow
         )?;
         write!(f, ", {} received with {} and {} gaps", self.received, self.topic_gaps, self.null_gaps)?;
         write!(f, ", {} lives, {} faults, {} times unready", self.lives, self.faults, self.unready)?;
