@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
+import { within } from "../../toolkit/watchdog.js";
 import { SDK } from "../toolkit/sdk.js";
 import { Snippets } from "../toolkit/snippets.js";
-import { story, within } from "../toolkit/story.js";
+import { story } from "../toolkit/story.js";
 
 const snippets = new Snippets(new URL("../../../clients/js/README.md", import.meta.url), ["js"]);
 

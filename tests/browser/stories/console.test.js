@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
+import { CUT } from "../toolkit/chromium.js";
 import { openConsole } from "../toolkit/console.js";
-import { CUT } from "../toolkit/cutter.js";
 import { story } from "../toolkit/story.js";
 
 /** What has the focus: its id, else its name. */
@@ -170,43 +170,43 @@ story("the console lists sessions and disconnects one, which is told to stay awa
 
 story("the console knows whether the broker is ready, says when it is gone, and tries again when it is told to", async (stage) => {
   const broker = await stage.broker();
-  const cutter = await stage.cutter(broker);
-  const { page } = await openConsole(stage, cutter, { expected: CUT });
+  const link = await stage.link(broker);
+  const { page } = await openConsole(stage, link, { expected: CUT });
   await page.getByRole("link", { name: "Health" }).click();
   await page.getByText("Ready. The broker delivers, on its own, in memory.").waitFor();
-  cutter.close();
+  link.close();
   await page.getByText("The broker can't be reached.").waitFor();
   await page.getByText("Not known.").waitFor();
   await page.getByText(/; trying again in \d/).waitFor();
-  const before = cutter.refused;
+  const before = link.refused;
   await page.getByRole("button", { name: "Connect now" }).click();
-  await broker.until("it has tried again", () => cutter.refused > before);
-  cutter.open();
+  await broker.until("it has tried again", () => link.refused > before);
+  link.open();
   await page.getByText("connected", { exact: true }).waitFor();
 });
 
 story("the console that is cut off comes back by itself and shows what it missed, each once", async (stage) => {
   const broker = await stage.broker();
-  const cutter = await stage.cutter(broker);
-  const { page, assertProper } = await openConsole(stage, cutter, { hash: "#/live/%3E", expected: CUT });
+  const link = await stage.link(broker);
+  const { page, assertProper } = await openConsole(stage, link, { hash: "#/live/%3E", expected: CUT });
   await page.getByText("Following >.").waitFor();
   await broker.publish("a", 1);
   await page.getByText("1 message so far.").waitFor();
-  cutter.close();
+  link.close();
   await page.getByRole("button", { name: "Connect now" }).waitFor();
   await broker.publish("a", 2);
   await broker.publish("born.meanwhile", 3);
-  cutter.open();
+  link.open();
   await page.getByText("Following >; nothing was missed.").waitFor();
   await page.getByText("3 messages so far.").waitFor();
   await page.locator("#messages li").nth(2).waitFor();
   assert.deepEqual(await shown(page), [["born.meanwhile", "3"], ["a", "2"], ["a", "1"]]);
 
-  cutter.close();
+  link.close();
   await page.getByRole("button", { name: "Connect now" }).waitFor();
   await broker.publish("a", 4);
   await fetch(`${broker.url}/v1/topics/a/messages`, { method: "DELETE" });
-  cutter.open();
+  link.open();
   await page.getByText(/^(1 message|Messages) of a after 0\.\w+:\d up to 0\.\w+:4 (is|are) missing\.$/).waitFor();
   await assertProper();
 });

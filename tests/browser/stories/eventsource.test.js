@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict";
 
-import { CUT } from "../toolkit/cutter.js";
-import { story, within } from "../toolkit/story.js";
+import { within } from "../../toolkit/watchdog.js";
+import { CUT } from "../toolkit/chromium.js";
+import { story } from "../toolkit/story.js";
 
 /** A page that follows a filter by an EventSource through a proxy that cuts. */
 async function follow(stage, filter) {
   const server = await stage.server();
   const broker = await stage.broker(`origins = ["${server.origin}"]\nheartbeat = "500ms"`);
-  const cutter = await stage.cutter(broker);
+  const link = await stage.link(broker);
   const page = await stage.page({ expected: CUT });
   await page.goto(server.origin);
   await page.evaluate(async (url) => {
@@ -27,22 +28,22 @@ async function follow(stage, filter) {
       told();
     });
     window.source = source;
-  }, `${cutter.url}/v1/sse?topic=${encodeURIComponent(filter)}`);
+  }, `${link.url}/v1/sse?topic=${encodeURIComponent(filter)}`);
   const until = (count) => within(`${count} events`, page.evaluate((count) => window.until(count), count));
-  return { page, broker, cutter, until };
+  return { page, broker, link, until };
 }
 
 story("an EventSource that was cut off comes back and misses nothing, each once", async (stage) => {
-  const { page, broker, cutter, until } = await follow(stage, "orders.>");
+  const { page, broker, link, until } = await follow(stage, "orders.>");
   assert.deepEqual(await until(1), [["live", null, "@0", "@0"]]);
   await broker.publish("orders.eu", { id: 1 });
   await broker.publish("prices.gold", 2);
   await broker.post("orders.notes", "text/plain", "two\nlines");
   await until(3);
-  cutter.close();
+  link.close();
   await broker.publish("orders.eu", { id: 4 });
   await broker.publish("orders.born.meanwhile", { id: 5 });
-  cutter.open();
+  link.open();
   await until(6);
   await broker.publish("orders.eu", { id: 6 });
   assert.deepEqual(await until(7), [
@@ -58,15 +59,15 @@ story("an EventSource that was cut off comes back and misses nothing, each once"
 });
 
 story("an EventSource is told where the hole is", async (stage) => {
-  const { broker, cutter, until } = await follow(stage, "orders.>");
+  const { broker, link, until } = await follow(stage, "orders.>");
   await until(1);
   await broker.publish("orders.eu", 1);
   await until(2);
-  cutter.close();
+  link.close();
   await broker.publish("orders.eu", 2);
   await fetch(`${broker.url}/v1/topics/orders.eu/messages`, { method: "DELETE" });
   await broker.publish("orders.eu", 3);
-  cutter.open();
+  link.open();
   assert.deepEqual((await until(5)).slice(2), [
     // It moves no cursor, and so has none of its own.
     ["gap", "orders.eu", "@1", "@2", "@1"],

@@ -178,8 +178,8 @@ story("the page with the client works under the strict policy", async (stage) =>
 
 story("the follower without a client comes back after a cut and misses nothing", async (stage) => {
   const { server, broker, open } = await set(stage);
-  const cutter = await stage.cutter(broker);
-  const follower = snippets.take("js websocket", { broker: cutter.address });
+  const link = await stage.link(broker);
+  const follower = snippets.take("js websocket", { broker: link.address });
   const shown = follower.replace("console.log(topic, data)", "document.querySelector('pre').append(`${topic} ${data}\\n`)");
   server.text("/websocket.html", `<!doctype html><pre></pre><script>${shown}</script>`);
   const page = await open("websocket.html", await stage.page({ expected: /ERR_|WebSocket connection to .* failed/ }));
@@ -187,9 +187,9 @@ story("the follower without a client comes back after a cut and misses nothing",
   await broker.publish("orders.eu", 1);
   await broker.publish("prices.gold", 2);
   await shows(page, "orders.eu 1\n");
-  cutter.close();
+  link.close();
   for (const number of [3, 4, 5]) await broker.publish(`orders.born.${number}`, number);
-  cutter.open();
+  link.open();
   await shows(page, "orders.eu 1\norders.born.3 3\norders.born.4 4\norders.born.5 5\n");
   await broker.publish("orders.eu", 6);
   await shows(page, "orders.eu 1\norders.born.3 3\norders.born.4 4\norders.born.5 5\norders.eu 6\n");

@@ -2,17 +2,18 @@
 
 import assert from "node:assert/strict";
 
+import { within } from "../../toolkit/watchdog.js";
+import { CUT } from "../toolkit/chromium.js";
 import { openConsole } from "../toolkit/console.js";
-import { CUT } from "../toolkit/cutter.js";
 import { Snippets } from "../toolkit/snippets.js";
-import { story, within } from "../toolkit/story.js";
+import { story } from "../toolkit/story.js";
 
 const snippets = new Snippets(new URL("../../../README.md", import.meta.url), ["js"]);
 
 story("the README's follower comes back after a cut and misses nothing", async (stage) => {
   const broker = await stage.broker();
-  const cutter = await stage.cutter(broker);
-  const { page } = await openConsole(stage, cutter, { expected: CUT });
+  const link = await stage.link(broker);
+  const { page } = await openConsole(stage, link, { expected: CUT });
   const came = [];
   let more = () => {};
   await page.exposeFunction("shown", (topic, data) => {
@@ -24,15 +25,15 @@ story("the README's follower comes back after a cut and misses nothing", async (
     more();
   }));
   const [key] = snippets.keys();
-  await page.evaluate(snippets.take(key, { broker: cutter.address }).replaceAll("console.log(", "shown("));
-  while (!(await broker.publish("orders.eu", 0)).heard);
+  await page.evaluate(snippets.take(key, { broker: link.address }).replaceAll("console.log(", "shown("));
+  await broker.until("it follows", async () => (await broker.publish("orders.eu", 0)).heard);
   await until(1);
   await broker.publish("orders.eu.42", 1);
   await broker.publish("news", 2);
   await until(2);
-  cutter.close();
+  link.close();
   for (const number of [3, 4, 5]) await broker.publish(`orders.born${number}`, number);
-  cutter.open();
+  link.open();
   await until(5);
   await broker.publish("orders.eu", 6);
   await until(6);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { CUT } from "../toolkit/cutter.js";
+import { CUT } from "../toolkit/chromium.js";
 import { shared, startApp } from "../toolkit/sdk.js";
 import { story } from "../toolkit/story.js";
 
@@ -14,25 +14,25 @@ async function publish(broker, from, to) {
 
 /** Three tabs of one person; the first leads. */
 async function threeTabs(stage) {
-  const { app, open, page, broker, cutter } = await startApp(stage, { load: shared });
+  const { app, open, page, broker, link } = await startApp(stage, { load: shared });
   const others = [];
   for (const place of [2, 3]) {
     const tab = await stage.tab(page.context(), CUT);
     others.push(await open(tab));
     assert.equal((await broker.json("/v1/sessions")).sessions.length, 1, `with ${place} tabs`);
   }
-  return { first: app, others, broker, cutter };
+  return { first: app, others, broker, link };
 }
 
 story("tabs that share a connection are one session, and each has everything", async (stage) => {
-  const { first, others, broker, cutter } = await threeTabs(stage);
+  const { first, others, broker, link } = await threeTabs(stage);
   await publish(broker, 1, 3);
   const { heard } = await others[1].publish("orders.eu", 4);
   assert.equal(heard, true);
   for (const app of [first, ...others]) assert.deepEqual(await app.messages("orders.eu 4"), messages(4));
-  cutter.close();
+  link.close();
   await publish(broker, 5, 6);
-  cutter.open();
+  link.open();
   for (const app of [first, ...others]) assert.deepEqual(await app.messages("orders.eu 6"), messages(6));
 });
 

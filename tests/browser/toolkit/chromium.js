@@ -7,6 +7,8 @@ import { chromium } from "playwright-core";
 
 /** A name that leads to this machine, as a page's own may that was rebound. */
 export const REBOUND = "rebound.example";
+/** What browsers say on the console of connections that were cut. */
+export const CUT = /ERR_(CONNECTION|SOCKET|INTERNET|NETWORK|FAILED|EMPTY)|WebSocket connection to .* failed|CORS policy/;
 
 const places = process.env.PATH.split(delimiter).map((folder) => join(folder, "chromium"));
 export const EXECUTABLE = process.env.FANFARE_CHROMIUM ?? places.find(existsSync) ?? "/usr/bin/chromium";

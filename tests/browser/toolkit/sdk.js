@@ -11,8 +11,8 @@ import { promisify } from "node:util";
 
 import { build } from "esbuild";
 
-import { CUT } from "./cutter.js";
-import { within } from "./story.js";
+import { within } from "../../toolkit/watchdog.js";
+import { CUT } from "./chromium.js";
 
 /** The SDK's folder. */
 export const SDK = fileURLToPath(new URL("../../../clients/js", import.meta.url));
@@ -39,13 +39,13 @@ export async function shared(server) {
 export async function startApp(stage, { load = WAYS["as one file"], config = "", transports, page: given } = {}) {
   const server = await stage.server();
   const broker = await stage.broker(`origins = ["${server.origin}"]\n${config}`);
-  const cutter = await stage.cutter(broker);
+  const link = await stage.link(broker);
   await load(server, stage);
   const html = "<!doctype html><title>An app</title><link rel=icon href=data:,><script type=module src=/app.js></script>";
   // The strictest under which an app can work; what it forbids is an error on the page.
-  const policy = `default-src 'none'; script-src 'self'; img-src data:; connect-src ${cutter.url} ws://${cutter.address}`;
+  const policy = `default-src 'none'; script-src 'self'; img-src data:; connect-src ${link.url} ws://${link.address}`;
   server.text("/app.html", html, policy);
-  const asked = new URLSearchParams({ broker: cutter.url, ...(transports && { transports }) });
+  const asked = new URLSearchParams({ broker: link.url, ...(transports && { transports }) });
   const open = async (page) => {
     await page.goto(`${server.origin}/app.html?${asked}`);
     const app = new App(page);
@@ -53,7 +53,7 @@ export async function startApp(stage, { load = WAYS["as one file"], config = "",
     return app;
   };
   const page = given ?? await stage.page({ expected: CUT });
-  return { app: await open(page), open, page, broker, cutter, server };
+  return { app: await open(page), open, page, broker, link, server };
 }
 
 /** The app on a page, from outside. */

@@ -7,7 +7,7 @@ import { delimiter, dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 
-import { BINARY } from "./broker.js";
+import { BINARY } from "../../toolkit/broker.js";
 
 const PATIENCE_MS = 15_000;
 const ASK_EVERY_MS = 50;

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 
+import { Link } from "../../toolkit/link.js";
+import { within } from "../../toolkit/watchdog.js";
 import { App } from "../toolkit/app.js";
 import { ends } from "../toolkit/frames.js";
-import { Link } from "../toolkit/link.js";
 import { stories } from "../toolkit/story.js";
-import { within } from "../toolkit/watchdog.js";
 
 /** Cuts by chance beside those at the ends of frames, for each way and direction. */
 const BY_CHANCE = 60;
@@ -45,8 +45,8 @@ async function cutEverywhere(stage, way, direction) {
   };
   const total = places.length;
   await Promise.all(Array.from({ length: AT_ONCE }, next));
-  // What two conversations send may differ by a few bytes, and so the last cuts may come too late.
-  assert.ok(cuts > total * 0.9, `${cuts} of ${total} links were cut`);
+  // What two conversations send differs: streams become one sooner or later. So the last cuts may come too late.
+  assert.ok(cuts > total * 0.75, `${cuts} of ${total} links were cut`);
 }
 
 /** Before, at and after the end of each frame, and some within by chance; the last comes first. */

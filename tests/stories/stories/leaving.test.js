@@ -6,8 +6,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 
+import { within } from "../../toolkit/watchdog.js";
 import { stories } from "../toolkit/story.js";
-import { within } from "../toolkit/watchdog.js";
 
 const ALL = ["json", "msgpack", "sse"];
 const LEAVER = fileURLToPath(new URL("../toolkit/leaver.js", import.meta.url));

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 
+import { within } from "../../toolkit/watchdog.js";
 import { stories } from "../toolkit/story.js";
-import { within } from "../toolkit/watchdog.js";
 
 const ALL = ["json", "msgpack", "sse"];
 

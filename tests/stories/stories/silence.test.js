@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { surroundings } from "../../../clients/js/dist/client/surroundings.js";
 import { stories, story } from "../toolkit/story.js";
 
-const HEARTBEAT_MS = 1_000;
+const HEARTBEAT_MS = 2_000;
 /** How late a timer may be on a machine that is busy. */
 const LATE_MS = 3_000;
 

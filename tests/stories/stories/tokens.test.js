@@ -10,12 +10,7 @@ import { story } from "../toolkit/story.js";
 const WELCOME = ["welcome", null, { session: "1", resume: "r1", heartbeat_ms: 25_000, limits: {} }];
 
 story("a session that ends with its token comes back with another and goes on", async (stage) => {
-  const server = new WebSocketServer({ port: 0 });
-  stage.atEnd(() => server.close());
-  await once(server, "listening");
-  let count = 0;
-  const app = stage.app(`http://127.0.0.1:${server.address().port}`, "json", { token: () => `t${++count}` });
-  app.follow("a");
+  const { app, server } = await begun(stage);
   const first = await connection(server);
   assert.deepEqual(await first.next(2), [["connect", 1, { token: "t1" }], ["subscribe", 2, "a"]]);
   first.bring(WELCOME, ["welcome", 1, WELCOME[2]], ["ok", 2, { cursor: "0.k:5" }], ["message", "a", "0.k:6", "x"]);
@@ -37,12 +32,7 @@ story("a session that ends with its token comes back with another and goes on", 
 });
 
 story("a token that is refused is replaced once, and then it is over", async (stage) => {
-  const server = new WebSocketServer({ port: 0 });
-  stage.atEnd(() => server.close());
-  await once(server, "listening");
-  let count = 0;
-  const app = stage.app(`http://127.0.0.1:${server.address().port}`, "json", { token: () => `t${++count}` });
-  app.follow("a");
+  const { app, server } = await begun(stage);
   for (const [id, token] of [[1, "t1"], [3, "t2"]]) {
     const peer = await connection(server);
     const [asked] = await peer.next(2);
@@ -55,6 +45,17 @@ story("a token that is refused is replaced once, and then it is over", async (st
     "a | end closed", "closed 1008 the token has expired (unauthorized)",
   ]);
 });
+
+/** A scripted broker, and an app on its way to it that has another token each time and follows a filter. */
+async function begun(stage) {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+  stage.atEnd(() => server.close());
+  await once(server, "listening");
+  let count = 0;
+  const app = stage.app(`http://127.0.0.1:${server.address().port}`, "json", { token: () => `t${++count}` });
+  app.follow("a");
+  return { app, server };
+}
 
 /** The next connection, of which a story says what comes over it. */
 async function connection(server) {

@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import { surroundings } from "../../../clients/js/dist/client/surroundings.js";
 import { connect } from "../../../clients/js/dist/index.js";
 import { msgpack } from "../../../clients/js/dist/msgpack.js";
-import { within } from "./watchdog.js";
+import { within } from "../../toolkit/watchdog.js";
 
 /** Ways to the broker. */
 export const WAYS = {

@@ -3,6 +3,8 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
+import { within } from "./watchdog.js";
+
 const NOTHING_HELD = { bytes: 0, ms: 0 };
 
 /** A link whose connections can be cut, stalled, silenced and held back. `down` is the way from the broker. */
@@ -16,8 +18,11 @@ export class Link {
   #cutAfter = { down: Infinity, up: Infinity };
   #buffers = { down: NOTHING_HELD, up: NOTHING_HELD };
   #watchers = new Set();
+  #pairs = 0;
   /** How many connections there were. */
   accepted = 0;
+  /** How many were refused while it was closed. */
+  refused = 0;
   /** True once `cutAfter` has cut it. */
   isCut = false;
   /** The bytes that were passed on. */
@@ -42,11 +47,6 @@ export class Link {
     return `http://${this.address}`;
   }
 
-  /** How many connections it has. */
-  get open() {
-    return new Set([...this.#lanes].map(({ pair }) => pair)).size;
-  }
-
   /** Keeps the bytes that it passes on from here on, in pieces: `{ way, at, bytes }`. */
   record() {
     this.recorded = [];
@@ -58,10 +58,14 @@ export class Link {
     for (const { from } of this.#lanes) reset(from);
   }
 
-  /** Cuts every connection, and refuses new ones. */
+  /** Cuts every connection, and refuses new ones until `open`. */
   close() {
     this.#isClosed = true;
     this.cut();
+  }
+
+  open() {
+    this.#isClosed = false;
   }
 
   /** Cuts every connection as soon as exactly so many bytes were passed on; a piece that goes beyond is cut in two. */
@@ -108,16 +112,15 @@ export class Link {
   }
 
   /** Waits until something holds of this link; it is asked whenever anything happens on it. */
-  until(holds) {
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!holds(this)) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
+  async until(what, holds) {
+    let look;
+    const happened = new Promise((resolve) => {
+      look = () => holds() && resolve();
       this.#watchers.add(look);
       look();
     });
+    await within(what, happened);
+    this.#watchers.delete(look);
   }
 
   async stop() {
@@ -135,7 +138,11 @@ export class Link {
   #accept(client) {
     // Whatever breaks here is a cut, and cuts are what this is for.
     client.on("error", () => {});
-    if (this.#isClosed) return client.resetAndDestroy();
+    if (this.#isClosed) {
+      this.refused += 1;
+      this.#happened();
+      return client.resetAndDestroy();
+    }
     this.accepted += 1;
     if (this.#waiting) this.#waiting.push(client);
     else this.#pair(client);
@@ -145,7 +152,7 @@ export class Link {
   #pair(client) {
     const broker = connect(this.#target);
     broker.on("error", () => {});
-    const pair = this.accepted;
+    const pair = ++this.#pairs;
     this.#open({ way: "up", pair, from: client, to: broker });
     this.#open({ way: "down", pair, from: broker, to: client });
   }

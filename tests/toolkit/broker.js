@@ -10,7 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** The broker's program. */
-export const BINARY = process.env.FANFARE_BINARY ?? fileURLToPath(new URL("../../../target/debug/fanfare", import.meta.url));
+export const BINARY = process.env.FANFARE_BINARY ?? fileURLToPath(new URL("../../target/debug/fanfare", import.meta.url));
 const PATIENCE_MS = 15_000;
 const ASK_EVERY_MS = 50;
 const LISTENING = /listening; open http:\/\/([^/\s]+)\//;
@@ -27,7 +27,7 @@ export class Broker {
   static async start(config = "") {
     if (!existsSync(BINARY)) throw new Error(`no broker at ${BINARY}: build it, or name it in FANFARE_BINARY`);
     const broker = new Broker();
-    broker.#folder = await mkdtemp(join(tmpdir(), "fanfare-browser-"));
+    broker.#folder = await mkdtemp(join(tmpdir(), "fanfare-story-"));
     await writeFile(join(broker.#folder, "fanfare.toml"), config);
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("FANFARE"));
     broker.#child = spawn(BINARY, ["--listen", "127.0.0.1:0", "--workers", "2"], {
