@@ -37,8 +37,8 @@ export type Input =
   | { kind: 'frame'; frame: unknown }
   /** Something came that is no frame. */
   | { kind: 'heard' }
-  /** A token came, and how long it lives; without one, it could not be fetched. */
-  | { kind: 'token'; token?: string; lifetimeMs?: number }
+  /** A token came, and how long it lives. */
+  | { kind: 'token'; token: string; lifetimeMs: number }
   /** It may have slept, or the network changed. */
   | { kind: 'wake' }
   /** Time has passed; to be said at `timeoutMs`. */
@@ -53,8 +53,8 @@ export type Input =
 export type Status =
   | { kind: 'connecting' }
   | { kind: 'connected' }
-  /** There was a cut; it comes back at this time. */
-  | { kind: 'waiting'; untilMs: number; reason: string }
+  /** There was a cut; it comes back so long after it said so. */
+  | { kind: 'waiting'; afterMs: number; reason: string }
   /** It stays away for good. */
   | { kind: 'closed'; code: number; reason: string };
 
@@ -139,7 +139,7 @@ export function createSession(chance: () => number): Session {
     const waitMs = backoff(nowMs - sinceMs, chance());
     outbox.isOpen = isWelcome = false;
     dueMs = nowMs + (afterMs ?? waitMs);
-    status = { kind: 'waiting', untilMs: dueMs, reason };
+    status = { kind: 'waiting', afterMs: dueMs - nowMs, reason };
     followers.cut();
     requests.cut();
   };
@@ -252,9 +252,9 @@ export function createSession(chance: () => number): Session {
       }
     },
     token(input) {
-      refreshMs = nowMs + refreshAfterMs(input.lifetimeMs ?? 0);
-      token = input.token ?? token;
-      if (input.token && outbox.isOpen) tokenId = outbox.ask('token', token);
+      refreshMs = nowMs + refreshAfterMs(input.lifetimeMs);
+      token = input.token;
+      if (outbox.isOpen) tokenId = outbox.ask('token', token);
     },
     /** A link that lives is heard of within a heartbeat; a wait that is not the broker's wish becomes short. */
     wake() {
@@ -262,7 +262,7 @@ export function createSession(chance: () => number): Session {
       if (outbox.isOpen) dueMs = Math.min(dueMs, Math.max(heardMs + heartbeatMs, nowMs) + WAKE_MS);
       if (status.kind !== 'waiting' || isTold) return;
       dueMs = Math.min(dueMs, nowMs + WAKE_MS * chance());
-      status = { ...status, untilMs: dueMs };
+      status = { ...status, afterMs: dueMs - nowMs };
     },
     ...followers.inputs,
     request(asked) {

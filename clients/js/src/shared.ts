@@ -20,7 +20,7 @@ export interface SharedOptions extends Options {
 
 /** As `connect`, over one connection for all tabs that say the same URL and name; without locks, over its own. */
 export function connectShared(url: string, options: SharedOptions = {}): Client {
-  const { locks = navigator.locks as Locks | undefined, around = surroundings() } = options;
+  const { locks = globalThis.navigator?.locks as Locks | undefined, around = surroundings() } = options;
   if (!locks) return connect(url, options);
   const name = `fanfare:${options.name ?? baseUrl(url)}`;
   const tab = crypto.getRandomValues(new Uint32Array(4)).join('-');

@@ -183,7 +183,9 @@ class Streams implements Wire {
 
   #call(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = { ...(init.headers as object), ...(this.#token && { Authorization: `Bearer ${this.#token}` }) };
-    return this.fetch(this.base + path, { signal: this.#abort.signal, cache: 'no-store', ...init, headers });
+    // That of a browser may be called as nobody's method only.
+    const { fetch } = this;
+    return fetch(this.base + path, { signal: this.#abort.signal, cache: 'no-store', ...init, headers });
   }
 
   #tell(frame: unknown[]): void {

@@ -10,6 +10,7 @@ test('a filter is followed by iterating what it brings', async () => {
   const prices = client.subscribe<number>('a');
   assert.equal(socket().url, 'ws://broker.test:8900/v1/ws');
   assert.deepEqual(socket().protocols, ['fanfare.v1.json']);
+  assert.equal(socket().binaryType, 'arraybuffer');
   socket().welcome();
   assert.deepEqual(socket().taken(), [['subscribe', 1, 'a']]);
   socket().bring(['ok', 1, { cursor: '0.k:5' }], message(6), ['gap', 'a', '0.k:6', '0.k:8'], message(9));
@@ -101,6 +102,46 @@ test('a filter may be left in every state, and followed again', async () => {
   assert.deepEqual(socket().taken(), [['subscribe', 7, 'a']]);
 });
 
+test('what waits is taken first when a filter ends, by whomever', async () => {
+  const { client, socket } = await begun();
+  const [ended, left] = [client.subscribe('a'), client.subscribe('>')];
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:5' }], ['ok', 2, { cursor: '0.k:5' }], message(6));
+  socket().bring(['unsubscribed', 'a', 'forbidden', 'no more']);
+  left.unsubscribe();
+  socket().bring(message(7));
+  assert.deepEqual(await taken(ended, 2), ['live', 6]);
+  assert.equal((await rejected(ended.next())).code, 'forbidden');
+  assert.deepEqual(await taken(left, 2), ['live', 6]);
+  assert.deepEqual(await left.next(), { done: true, value: undefined });
+});
+
+test('everybody who waits for an event is told of the end', async () => {
+  const { client } = await begun();
+  const subscription = client.subscribe('a');
+  const waiting = [subscription.next(), subscription.next()];
+  subscription.unsubscribe();
+  for (const one of waiting) assert.deepEqual(await one, { done: true, value: undefined });
+});
+
+test('a subscription that has ended says so once, and leaves alone the one that came after it', async () => {
+  const { client, socket } = await begun();
+  let ends = 0;
+  const first = client.subscribe('a', {}, { end: () => ends++ });
+  first.unsubscribe();
+  first.unsubscribe();
+  assert.equal(ends, 1);
+  const second = client.subscribe('a');
+  first.unsubscribe();
+  assert.equal(ends, 1);
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:5' }]);
+  assert.deepEqual(socket().taken(), [['subscribe', 1, 'a']]);
+  assert.deepEqual(await taken(second, 1), ['live']);
+});
+
 test('a filter that is refused ends with the broker’s words', async () => {
   const { client, socket } = await begun();
   const subscription = client.subscribe('a..b');
@@ -110,6 +151,17 @@ test('a filter that is refused ends with the broker’s words', async () => {
   assert.equal(error.code, 'bad_filter');
   assert.equal(error.message, 'filter "a..b" has an empty segment (2) (bad_filter)');
   assert.deepEqual(await subscription.next(), { done: true, value: undefined });
+});
+
+test('a filter that is refused for a time is asked for again after it', async () => {
+  const { client, socket, around } = await begun();
+  client.subscribe('a');
+  socket().welcome().bring(['error', 1, 'unavailable', 'the backplane is away', { retry_after_ms: 2_000 }]);
+  socket().taken();
+  await around.pass(1_999);
+  assert.deepEqual(socket().taken(), []);
+  await around.pass(1);
+  assert.deepEqual(socket().taken(), [['subscribe', 2, 'a']]);
 });
 
 test('a filter is followed once', async () => {
@@ -180,6 +232,30 @@ test('what was published before a cut is published once after it', async () => {
   assert.deepEqual(await published, { position: '0.k:7', heard: true, repeated: true });
 });
 
+test('each publish has a key of its own', async () => {
+  const { client, socket } = await begun();
+  socket().welcome();
+  for (const topic of ['a', 'a', 'b']) void client.publish(topic, 1);
+  const keys = socket()
+    .taken()
+    .map((frame) => (frame as [{ idempotency_key: string }]).at(-1)!.idempotency_key);
+  assert.equal(new Set(keys).size, 3);
+});
+
+test('what is too long for the broker is refused by its bytes, not its characters', async () => {
+  const { client, socket } = await begun();
+  socket().welcome({ limits: { frame_bytes: 100 } });
+  const refused = rejected(client.publish('a', 'ü'.repeat(50), { idempotencyKey: false }));
+  void client.publish('a', 'u'.repeat(50), { idempotencyKey: false });
+  assert.equal((await refused).code, 'too_large');
+  assert.deepEqual(
+    socket()
+      .taken()
+      .map((frame) => (frame as unknown[])[3]),
+    ['u'.repeat(50)],
+  );
+});
+
 test('without a key a cut leaves a publish unclear', async () => {
   const { client, socket } = await begun();
   socket().welcome();
@@ -187,6 +263,40 @@ test('without a key a cut leaves a publish unclear', async () => {
   assert.deepEqual(socket().taken(), [['publish', 1, 'a', 1]]);
   socket().end();
   assert.equal((await published).code, 'unclear');
+});
+
+test('without a key what was not sent before a cut is sent after it', async () => {
+  const { client, socket, around } = await begun();
+  const published = client.publish('a', 1, { idempotencyKey: false });
+  socket().end();
+  await around.pass(250);
+  socket().welcome();
+  assert.deepEqual(socket().taken(), [['publish', 1, 'a', 1]]);
+  socket().bring(['ok', 1, { position: '0.k:7', heard: true }]);
+  assert.equal((await published).position, '0.k:7');
+});
+
+test('a history that was asked for long ago is asked for again', async () => {
+  const { client, socket, around } = await begun();
+  socket().welcome({ heartbeat_ms: 1_000_000 });
+  const history = client.history('a');
+  await around.pass(100_000);
+  assert.deepEqual(socket().taken(), [['history', 1, 'a']]);
+  socket().end();
+  await around.pass(250);
+  socket().welcome();
+  assert.deepEqual(socket().taken(), [['history', 1, 'a']]);
+  socket().bring(['ok', 1, { frames: [], more: false }]);
+  assert.deepEqual(await history, { frames: [], more: false });
+});
+
+test('requests that wait for a connection are bounded in number', async () => {
+  const { client, socket } = await begun();
+  const all = Array.from({ length: 1_024 }, (_, at) => client.publish('a', at));
+  assert.equal((await rejected(client.publish('a', 'too many'))).code, 'limit');
+  socket().welcome();
+  for (let id = 1; id <= all.length; id++) socket().bring(['ok', id, { position: `0.k:${id}`, heard: false }]);
+  assert.equal((await Promise.all(all)).at(-1)!.position, '0.k:1024');
 });
 
 test('everything that is asked for is asked for again at once after a cut', async () => {

@@ -26,7 +26,6 @@ test('a token is brought on connecting and replaced before it ends', () =>
     < ["ok",2,{}]
     - wait 16000
     = refresh
-    - token
     - wait 4999
     - wait 1
     = refresh
@@ -81,6 +80,30 @@ test('a token that does not hold is replaced once, then it is over', () =>
     = a is closed: 1008
   `));
 
+test('a token that held once is replaced again when it does not hold any more', () =>
+  check(`
+    - token first 600000
+    = connect
+    - open
+    > ["connect",1,{"token":"first"}]
+    < ["error",1,"unauthorized","the token has ended"]
+    = drop
+    - token second 600000
+    - wait 250
+    = connect
+    - open
+    > ["connect",2,{"token":"second"}]
+    < ["welcome",2,{"session":"1","heartbeat_ms":1000000,"limits":{}}]
+    - close 1006
+    - token third 600000
+    - wait 500
+    = connect
+    - open
+    > ["connect",3,{"token":"third"}]
+    < ["error",3,"unauthorized","the token has ended"]
+    = drop
+  `));
+
 test('a broker that is too busy to let it in is asked again', () =>
   check(`
     - token first 600000
@@ -105,6 +128,38 @@ test('a connection that is not made in time is given up', () =>
     - wait 1
     = drop
     - wait 250
+    = connect
+  `));
+
+test('waits grow up to half a minute', () => {
+  const growing = [250, 500, 1_000, 2_000, 4_000, 8_000].map((ms) => `- wait ${ms}\n= connect\n- close 1006\n`);
+  check(`
+    - close 1006
+    = connect
+    ${growing.join('')}
+    - wait 14999
+    - wait 1
+    = connect
+    - close 1006
+    - wait 14999
+    - wait 1
+    = connect
+  `);
+});
+
+test('who is told when to come back does so after any code, and a goodbye counts for its connection alone', () =>
+  check(`
+    - open
+    = connect
+    < ["goodbye",4003,"an operator ended the session",{"reconnect_after_ms":1000}]
+    - close 4003
+    - wait 999
+    - wait 1
+    = connect
+    - open
+    - close 1006
+    - wait 499
+    - wait 1
     = connect
   `));
 
@@ -181,6 +236,18 @@ test('of many publishes a bounded number is under way', () => {
     ${all[65]}
   `);
 });
+
+test('what is not held is not taken up again', () =>
+  check(`
+    - open
+    = connect
+    - subscribe a
+    > ["subscribe",1,"a"]
+    < ["ok",1,{"cursor":"0.k:5"}]
+    = a is live at 0.k:5
+    - release a
+    - release b
+  `));
 
 test('joins and leaves belong to live filters', () =>
   check(`

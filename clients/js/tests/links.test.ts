@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connect, type Client } from '../src/index.js';
-import { TestSurroundings } from './support/around.js';
+import { settled, TestSurroundings } from './support/around.js';
 import { begun, message, rejected } from './support/story.js';
 
 test('sent away for good, everything ends with the code and the reason', async () => {
@@ -21,6 +21,7 @@ test('sent away for good, everything ends with the code and the reason', async (
     statuses.map(({ kind }) => kind),
     ['connecting', 'connected', 'closed'],
   );
+  client.close();
   assert.deepEqual(client.status, { kind: 'closed', code: 4003, reason: 'an operator ended the session' });
   assert.equal((await rejected(client.publish('a', 1))).code, 'closed');
   assert.equal((await rejected(client.subscribe('b').next())).code, 'closed');
@@ -57,7 +58,7 @@ test('a silent link is dropped, and the next one goes on', async () => {
   assert.equal(made.length, 1);
   await around.pass(1);
   made[0]!.assertForgotten();
-  assert.deepEqual(statuses.at(-1), { kind: 'waiting', untilMs: 50_250, reason: 'nothing heard in time' });
+  assert.deepEqual(statuses.at(-1), { kind: 'waiting', afterMs: 250, reason: 'nothing heard in time' });
   await around.pass(250);
   assert.equal(made.length, 2);
 });
@@ -98,6 +99,19 @@ test('after a short sleep a link that died is noticed within seconds', async () 
   assert.equal(statuses.at(-1)!.kind, 'waiting');
 });
 
+test('a wait that the broker asked for is as long if it was slept through in part', async () => {
+  const { around, socket, made } = await begun();
+  socket().welcome().bring(['goodbye', 1012, 'the node restarts', { reconnect_after_ms: 9_000 }]);
+  socket().end(1012);
+  await around.pass(1_000);
+  around.sleep(5_000);
+  around.wake();
+  await around.pass(2_999);
+  assert.equal(made.length, 1);
+  await around.pass(1);
+  assert.equal(made.length, 2);
+});
+
 test('a token is fetched before each connection', async () => {
   let count = 0;
   const { around, socket } = await begun({ token: async () => `t${++count}` });
@@ -115,25 +129,83 @@ test('a token that can’t be fetched is asked for again', async () => {
   const token = () => (asked++ ? 'good' : Promise.reject(new Error('no network')));
   const { statuses, made, socket, client } = await begun({ token, around });
   assert.equal(made.length, 0);
-  assert.deepEqual(statuses.at(-1), { kind: 'waiting', untilMs: 250, reason: 'Error: no network' });
+  assert.deepEqual(statuses.at(-1), { kind: 'waiting', afterMs: 250, reason: 'Error: no network' });
   await around.pass(250);
   socket().welcome();
   assert.deepEqual(socket().taken(), [['connect', 1, { token: 'good' }]]);
   client.close();
 });
 
-test('a token is replaced over the connection that stands', async () => {
+test('a token that comes when its connection was given up changes nothing', async () => {
+  const fates: { resolve(token: string): void; reject(error: Error): void }[] = [];
+  const token = () => new Promise<string>((resolve, reject) => fates.push({ resolve, reject }));
+  const { around, made, socket } = await begun({ token });
+  await around.pass(20_250);
+  await around.pass(20_500);
+  const [first, second, third] = fates;
+  second!.reject(new Error('too late'));
+  await settled();
+  assert.equal(made.length, 0);
+  third!.resolve('in time');
+  await settled();
+  socket().welcome();
+  assert.deepEqual(socket().taken(), [['connect', 1, { token: 'in time' }]]);
+  first!.resolve('too late');
+  await settled();
+  assert.deepEqual(socket().taken(), []);
+});
+
+test('a token is replaced over the connection that stands, and asked for again if that fails', async () => {
   const around = new TestSurroundings();
   const exp = Math.floor(around.date() / 1000) + 600;
-  const jwt = (name: string) => `h.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.${name}`;
+  // Of this name base64 has a + and a /, of which a token has neither.
+  const claims = Buffer.from(JSON.stringify({ name: '??>~~~ÿÿ', exp })).toString('base64url');
+  assert.match(claims, /-.*_|_.*-/);
+  const jwt = (name: string) => `h.${claims}.${name}`;
   let count = 0;
-  const { socket } = await begun({ token: () => jwt(`t${++count}`), around });
+  const token = () => (++count === 2 ? Promise.reject(new Error('no network')) : jwt(`t${count}`));
+  const { socket } = await begun({ token, around });
   socket().welcome({ heartbeat_ms: 10_000_000 });
   socket().taken();
   await around.pass(539_000);
   assert.deepEqual(socket().taken(), []);
   await around.pass(1_000);
-  assert.deepEqual(socket().taken(), [['token', 2, jwt('t2')]]);
+  assert.deepEqual([count, socket().taken()], [2, []]);
+  await around.pass(5_000);
+  assert.deepEqual(socket().taken(), [['token', 2, jwt('t3')]]);
+});
+
+/** Waits until the client has noticed that its connection is gone; for how long it says it will be. */
+async function gone(client: Client): Promise<number> {
+  let status = client.status;
+  for (; status.kind !== 'waiting'; status = client.status) await settled();
+  return status.afterMs;
+}
+
+test('a kind of connection that works is kept over any number of cuts', async () => {
+  const { client, around, socket, made } = await begun({ transports: ['websocket', 'sse'] });
+  for (let cuts = 1; cuts <= 5; cuts++) {
+    socket().welcome().end();
+    await around.pass(await gone(client));
+    assert.equal(made.length, 1 + cuts);
+  }
+});
+
+test('where the next kind is in vain too, the first is tried again', async () => {
+  let calls = 0;
+  const fetch = () => Promise.reject(new Error(`call ${++calls} fails`));
+  const { client, around, socket, made } = await begun({ transports: ['websocket', 'sse'], fetch });
+  for (const failed of [1, 2, 3]) {
+    assert.equal(made.length, failed);
+    socket().end();
+    await around.pass(await gone(client));
+  }
+  for (const failed of [1, 2, 3]) {
+    const afterMs = await gone(client);
+    assert.deepEqual([calls, made.length], [failed, 3]);
+    await around.pass(afterMs);
+  }
+  assert.equal(made.length, 4);
 });
 
 test('what is no URL of a broker is told', () => {
@@ -169,4 +241,20 @@ test('a callback may do anything to its client', async () => {
     .bring(['ok', 1, { cursor: '0.k:5' }], ['ok', 2, { cursor: '0.k:5' }], message(6), message(7));
   assert.deepEqual(told, [['other', 6], 6, 7]);
   assert.deepEqual(socket().closedWith, [1000]);
+});
+
+test('a callback ends before the next one begins, whatever it does to its client', async () => {
+  const { client, socket } = await begun();
+  const told: string[] = [];
+  const note = () => {
+    told.push('begins');
+    client.subscribe(`${told.length}`);
+    told.push('ends');
+  };
+  client.subscribe('a', {}, { message: note });
+  client.subscribe('>', {}, { message: note });
+  socket()
+    .welcome()
+    .bring(['ok', 1, { cursor: '0.k:5' }], ['ok', 2, { cursor: '0.k:5' }], message(6));
+  assert.deepEqual(told, ['begins', 'ends', 'begins', 'ends']);
 });

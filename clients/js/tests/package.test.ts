@@ -56,14 +56,14 @@ test('the package has what its exports name, its types, a licence, and no source
     }),
   );
   const files: string[] = packed.files.map(({ path }: { path: string }) => path);
-  for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json', 'dist/fanfare.min.js'])
+  for (const file of ['LICENSE', 'README.md', 'BROWSER.md', 'CHANGELOG.md', 'package.json', 'dist/fanfare.min.js'])
     assert.ok(files.includes(file), file);
   const targets = Object.values(metadata.exports).flatMap((target) =>
     typeof target === 'string' ? [target] : Object.values(target as object),
   );
   for (const target of targets) assert.ok(files.includes(target.replace('./', '')), target);
   const others = files.filter(
-    (file) => !/^(dist\/.*\.(js|d\.ts)|LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file),
+    (file) => !/^(dist\/.*\.(js|d\.ts)|LICENSE|README\.md|BROWSER\.md|CHANGELOG\.md|package\.json)$/.test(file),
   );
   assert.deepEqual(others, []);
 });

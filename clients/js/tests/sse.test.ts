@@ -1,32 +1,12 @@
-/** The client over server-sent events, against a scripted HTTP server. */
+/** The client over server-sent events: its streams. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { test, type TestContext } from 'node:test';
-import { connect, type Event, type FanfareError, type Options } from '../src/index.js';
+import { test } from 'node:test';
 import { settled, TestSurroundings } from './support/around.js';
-import { broker, sent } from './support/broker.js';
-import { sockets } from './support/socket.js';
-
-async function story(t: TestContext, options: Options = {}) {
-  const scripted = await broker(t);
-  const client = connect(scripted.url, { transports: ['sse'], ...options });
-  t.after(() => client.close());
-  return { client, ...scripted };
-}
-
-async function taken(subscription: AsyncIterator<Event>, count: number): Promise<unknown[]> {
-  const events = [];
-  for (let at = 0; at < count; at++) {
-    const { value } = (await subscription.next()) as { value: Event };
-    events.push(value.kind === 'message' ? value.data : value.kind);
-  }
-  return events;
-}
-
-const message = (seq: number, data: unknown = seq, topic = 'a') =>
-  sent(['message', topic, `0.k:${seq}`, data], `0.k:${seq}`);
-const live = (seq: number) => sent(['live', null, `0.k:${seq}`], `0.k:${seq}`);
+import { sent } from './support/broker.js';
+import { taken } from './support/story.js';
+import { counted, cut, live, message, story } from './support/streams.js';
 
 test('filters that begin at the same place share a stream, and overlap', async (t) => {
   const { client, next } = await story(t);
@@ -59,7 +39,8 @@ test('a replay comes before live, and a heartbeat moves the cursor', async (t) =
       ['last', '3'],
     ],
   );
-  stream.write(sent(['gap', null, '0.k:2', '0.m:1'], '0.m:1'));
+  // A cursor alone says nothing of being caught up.
+  stream.write(sent(['gap', null, '0.k:2', '0.m:1'], '0.m:1') + 'id: 0.m:1\n\n');
   stream.write(sent(['message', 'a', '0.m:2', 2], '0.m:2') + sent(['live', null, '0.m:3'], '0.m:3'));
   assert.deepEqual(await taken(subscription, 3), ['gap', 2, 'live']);
   stream.write('id: 0.m:9\n\n' + sent(['message', 'a', '0.m:10', 10], '0.m:10'));
@@ -74,7 +55,7 @@ test('a stream that is cut is taken up again from each filter’s cursor', async
   stream.write(live(5) + message(6) + 'id: 0.k:7\ndata: ["mess');
   await taken(a, 2);
   stream.response.destroy();
-  while (client.status.kind !== 'waiting') await settled();
+  await cut(client);
   await around.pass(250);
   const [again, other] = [await next(), await next()];
   assert.deepEqual(
@@ -108,6 +89,21 @@ test('streams that become one bring nothing twice', async (t) => {
   one.write(sent(['gap', 'c', '0.k:6', '0.k:7'], undefined) + message(8) + live(8) + message(9));
   assert.deepEqual(await taken(a, 2), [8, 9]);
   assert.deepEqual(await taken(all, 2), ['live', 9]);
+});
+
+test('after a gap that sets it back nothing is taken for known', async (t) => {
+  const { client, next } = await story(t);
+  const a = client.subscribe('a');
+  (await next()).write(live(5));
+  await taken(a, 1);
+  const all = client.subscribe('>');
+  (await next()).write(live(8));
+  await taken(all, 1);
+  const one = await next();
+  assert.equal(one.query.get('after'), '0.k:5');
+  one.write(sent(['gap', null, '0.k:5', '0.k:2'], '0.k:2') + message(3) + live(3));
+  assert.deepEqual(await taken(a, 2), ['gap', 3]);
+  assert.deepEqual(await taken(all, 2), ['gap', 3]);
 });
 
 test('one bad filter spoils no other', async (t) => {
@@ -144,8 +140,8 @@ test('a goodbye says when to come back', async (t) => {
   await taken(subscription, 1);
   stream.write('retry: 1850\n' + sent(['goodbye', 1012, 'the node restarts', { reconnect_after_ms: 1850 }]));
   stream.response.end();
-  while (client.status.kind !== 'waiting') await settled();
-  assert.deepEqual(client.status, { kind: 'waiting', untilMs: 1850, reason: 'the node restarts' });
+  await cut(client);
+  assert.deepEqual(client.status, { kind: 'waiting', afterMs: 1850, reason: 'the node restarts' });
 });
 
 test('a goodbye for good is one', async (t) => {
@@ -162,6 +158,35 @@ test('a cursor that can’t be used ends its filter', async (t) => {
   const subscription = client.subscribe('a', { after: 'x' });
   (await next()).write(sent(['error', null, 'bad_cursor', 'cursor "x" is no position']) + live(5));
   await assert.rejects(subscription.next(), { code: 'bad_cursor' });
+});
+
+test('the filters of a stream fit into the head of a request', async (t) => {
+  const { client, next } = await story(t);
+  for (let at = 0; at < 30; at++) client.subscribe(`${at}.${'x'.repeat(200)}.${'y'.repeat(40)}`);
+  const streams = [await next(), await next()];
+  assert.equal(streams.flatMap(({ query }) => query.getAll('topic')).length, 30);
+  for (const { request } of streams) assert.ok(request.url!.length < 8_000, request.url);
+});
+
+test('streams of one policy for the slow become one of that policy, and leave the others alone', async (t) => {
+  const { client, next } = await story(t);
+  const all = [client.subscribe('a', { onSlow: 'latest' }), client.subscribe('b')];
+  all.push(client.subscribe('c', { onSlow: 'latest', after: '0.k:3' }));
+  const streams = [await next(), await next(), await next()];
+  streams.forEach((stream) => stream.write(live(5)));
+  for (const subscription of all) await taken(subscription, 1);
+  const { query } = await next();
+  assert.deepEqual([query.getAll('topic').sort(), query.get('on_slow')], [['a', 'c'], 'latest']);
+});
+
+test('a filter that the broker ends later is told so', async (t) => {
+  const { client, next } = await story(t);
+  const subscription = client.subscribe('a');
+  const stream = await next();
+  stream.write(live(5));
+  await taken(subscription, 1);
+  stream.write(sent(['error', null, 'forbidden', 'no more']));
+  await assert.rejects(subscription.next(), { code: 'forbidden', message: 'no more (forbidden)' });
 });
 
 test('a stream has at most 64 filters and one policy for the slow', async (t) => {
@@ -182,72 +207,6 @@ test('a stream has at most 64 filters and one policy for the slow', async (t) =>
   );
 });
 
-test('publishes go by POST, in order, with their keys', async (t) => {
-  const { client, next } = await story(t);
-  const all = [
-    client.publish('a', { x: 1 }, { idempotencyKey: 'k1', headers: { h: '1' }, ttlS: 60 }),
-    client.publish('a', Uint8Array.of(0, 1, 255), { idempotencyKey: 'k2' }),
-    client.publish('a', 'hi', { idempotencyKey: 'k3', type: 'text/plain' }).catch((error: FanfareError) => error.code),
-  ];
-  const items = [];
-  const results = [
-    { topic: 'a', position: '0.k:1', heard: true },
-    { topic: 'a', position: '0.k:2', heard: false },
-    { error: { code: 'overloaded', detail: 'no room', retry_after_ms: 1000 } },
-  ];
-  while (items.length < 3) {
-    const call = await next();
-    assert.deepEqual([call.request.method, call.path], ['POST', '/v1/publish']);
-    const body = (await call.body()) as unknown[];
-    call.json(200, { results: results.slice(items.length, items.length + body.length) });
-    items.push(...body);
-  }
-  assert.deepEqual(items, [
-    { topic: 'a', data: { x: 1 }, idempotency_key: 'k1', headers: { h: '1' }, ttl_s: 60 },
-    { topic: 'a', data: 'AAH/', encoding: 'base64', idempotency_key: 'k2' },
-    { topic: 'a', data: 'hi', type: 'text/plain', idempotency_key: 'k3' },
-  ]);
-  assert.deepEqual(
-    (await Promise.all(all)).map((one) => (typeof one === 'string' ? one : one.position)),
-    ['0.k:1', '0.k:2', 'overloaded'],
-  );
-});
-
-test('a publish whose answer is cut off is sent again with its key', async (t) => {
-  const around = new TestSurroundings();
-  const { client, next } = await story(t, { around });
-  const published = client.publish('a', 1);
-  const first = await next();
-  const body = await first.body();
-  first.response.destroy();
-  while (client.status.kind !== 'waiting') await settled();
-  await around.pass(250);
-  const second = await next();
-  assert.deepEqual(await second.body(), body);
-  second.json(200, { results: [{ position: '0.k:1', heard: true, repeated: true }] });
-  assert.equal((await published).repeated, true);
-});
-
-test('history and presence are asked for by HTTP', async (t) => {
-  const { client, next } = await story(t);
-  const history = client.history('a/ü', { after: '0.k:1', limit: 2 });
-  const call = await next();
-  assert.equal(call.request.url, '/v1/topics/a%2F%C3%BC/messages?after=0.k%3A1&limit=2');
-  call.json(200, { frames: [['message', 'a/ü', '0.k:2', 2]], cursor: '0.k:2', more: false });
-  assert.equal((await history).frames.length, 1);
-  const presence = client.presence('a');
-  (await next()).json(501, { code: 'unsupported', detail: 'presence is not served' });
-  await assert.rejects(presence, { code: 'unsupported' });
-});
-
-test('a token goes with every call', async (t) => {
-  const { client, next } = await story(t, { token: () => 't1' });
-  client.subscribe('a');
-  assert.equal((await next()).request.headers.authorization, 'Bearer t1');
-  void client.publish('a', 1).catch(() => {});
-  assert.equal((await next()).request.headers.authorization, 'Bearer t1');
-});
-
 test('a proxy that holds everything back and then lets it through at once loses nothing', async (t) => {
   const { client, next } = await story(t);
   const subscription = client.subscribe('a');
@@ -263,8 +222,46 @@ test('a proxy that lets nothing through is noticed and told', async (t) => {
   const stream = await next();
   const closed = once(stream.response, 'close');
   await around.pass(50_000);
-  assert.deepEqual(client.status, { kind: 'waiting', untilMs: 50_250, reason: 'nothing heard in time' });
+  assert.deepEqual(client.status, { kind: 'waiting', afterMs: 250, reason: 'nothing heard in time' });
   await closed;
+});
+
+/** A broker of one stream, of which a test writes the bytes. */
+function streaming() {
+  let stream: ReadableStreamDefaultController<Uint8Array>;
+  const body = new ReadableStream<Uint8Array>({ start: (made) => void (stream = made) });
+  return {
+    fetch: async (url: string) => new Response(url.endsWith('/healthz') ? 'ok' : body),
+    write: (bytes: string | Uint8Array) => stream.enqueue(Buffer.from(bytes as string)),
+  };
+}
+
+test('a stream of which only a piece comes is not silent', async (t) => {
+  const around = new TestSurroundings();
+  const { fetch, write } = streaming();
+  const { client } = await story(t, { fetch, around });
+  const subscription = client.subscribe('a');
+  write(live(5));
+  await taken(subscription, 1);
+  await around.pass(40_000);
+  write('data: ["message",');
+  await settled();
+  await around.pass(49_999);
+  assert.equal(client.status.kind, 'connected');
+  await around.pass(1);
+  assert.equal(client.status.kind, 'waiting');
+});
+
+test('a character that comes in two pieces is one', async (t) => {
+  const { fetch, write } = streaming();
+  const { client } = await story(t, { fetch });
+  const subscription = client.subscribe('a');
+  const bytes = Buffer.from(live(5) + message(6, 'ü'));
+  const middle = bytes.indexOf('ü') + 1;
+  write(bytes.subarray(0, middle));
+  await taken(subscription, 1);
+  write(bytes.subarray(middle));
+  assert.deepEqual(await taken(subscription, 1), ['ü']);
 });
 
 test('an unsubscribed filter leaves the stream, and the last one closes it', async (t) => {
@@ -282,48 +279,14 @@ test('an unsubscribed filter leaves the stream, and the last one closes it', asy
   await closed;
 });
 
-test('closing ends every call', async (t) => {
-  const { client, next } = await story(t);
-  const subscription = client.subscribe('a');
-  const stream = await next();
-  const closed = once(stream.response, 'close');
-  client.close();
-  await closed;
-  assert.deepEqual(await subscription.next(), { done: true, value: undefined });
-});
-
-test('where WebSockets do not pass, server-sent events are used', async (t) => {
-  const around = new TestSurroundings();
-  const { made, WebSocket } = sockets();
-  const { client, next } = await story(t, { around, transports: undefined, WebSocket });
-  const subscription = client.subscribe('a');
-  for (const waitMs of [250, 500, 1000]) {
-    await settled();
-    made.at(-1)!.end();
-    await around.pass(waitMs);
-  }
-  const stream = await next();
-  assert.equal(made.length, 3);
-  stream.write(live(5));
-  assert.deepEqual(await taken(subscription, 1), ['live']);
-});
-
-test('what a proxy answers in the broker’s place is a cut', async (t) => {
-  const around = new TestSurroundings();
-  const { client, next } = await story(t, { around });
-  client.subscribe('a');
-  (await next()).response.writeHead(502).end('<html>');
-  while (client.status.kind !== 'waiting') await settled();
-  assert.deepEqual(client.status, { kind: 'waiting', untilMs: 250, reason: 'HTTP 502' });
-});
-
 test('at most four streams are open, and the others wait their turn', async (t) => {
-  const { client, next, waiting } = await story(t);
+  const counter = counted('/v1/sse');
+  const { client, next } = await story(t, { fetch: counter.fetch });
   const all = Array.from({ length: 6 }, (_, at) => client.subscribe(`t${at}`, { after: `${at}.k:1` }));
   const streams = [await next(), await next(), await next(), await next()];
   streams.forEach((stream, at) => stream.write(sent(['live', null, `${at}.k:1`], `${at}.k:1`)));
-  await taken(all[0]!, 1);
-  assert.equal(waiting(), 0);
+  for (const one of all.slice(0, 4)) await taken(one, 1);
+  assert.equal(counter.calls, 4);
   all[0]!.unsubscribe();
   assert.equal((await next()).query.get('topic'), 't4');
 });

@@ -43,7 +43,7 @@ export class Shares {
     const { after, last, on_slow: onSlow, ...rest } = options;
     const kind = JSON.stringify({ onSlow, ...rest });
     const isThere = (share: Share) =>
-      after ? share.subscription.cursor === after : !last && (share.isLive || share.isFresh);
+      !last && (after ? share.subscription.cursor === after : share.isLive || share.isFresh);
     const known = [...this.#all].find((share) => share.filter === filter && share.kind === kind && isThere(share));
     if (known) return this.#join(known, tab, id, after);
     const isFree = (client: Client) =>

@@ -48,7 +48,8 @@ export class Calls {
 
   /** Asks for what a topic has: `messages` or `presence`. */
   async read(id: number, topic: string, what: string, options: Entries = {}): Promise<void> {
-    const query = new URLSearchParams(Object.entries(options).map(([key, value]) => [key, `${value}`]));
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    const query = new URLSearchParams(given.map(([key, value]) => [key, `${value}`]));
     try {
       const response = await this.call(`/v1/topics/${encodeURIComponent(topic)}/${what}${`${query}` && `?${query}`}`);
       this.answer(response.ok ? ['ok', id, await response.json()] : refusal(id, await problem(response)));
@@ -70,8 +71,8 @@ export class Calls {
       const refused = response.ok ? undefined : await problem(response);
       const results = refused ? [] : ((await response.json()) as { results: Entries[] }).results;
       frames.forEach(([, id], at) => {
-        const error = refused ?? (results[at]?.['error'] as Problem | undefined);
-        this.answer(error ? refusal(id as number, error) : ['ok', id, results[at]]);
+        const { topic, error = refused, ...body } = results[at] ?? {};
+        this.answer(error ? refusal(id as number, error as Problem) : ['ok', id, body]);
       });
     }
     this.#isPosting = false;

@@ -50,7 +50,7 @@ class Teller {
       case 'wake':
         return this.tell({ kind: what });
       case 'token':
-        return this.tell(name ? { kind: what, token: name, lifetimeMs: Number(rest[0]) } : { kind: what });
+        return this.tell({ kind: what, token: name, lifetimeMs: Number(rest[0]) });
       case 'subscribe':
         return this.tell({ kind: 'subscribe', filter: name, options: options(rest) });
       case 'unsubscribe':
