@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod it {
     mod chance;
-    mod cluster;
     mod dialogues;
     mod joined;
     mod leaving;

@@ -18,21 +18,33 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
+use fanfare_protocol::{Payload, Publication, Topic};
+
 use self::followed::State;
-use self::settings::{Sabotage, Settings};
-use self::steps::STEPS;
+use self::settings::{Room, Sabotage, Settings, TOPICS};
+use self::steps::Step;
 use self::story::Tally;
+use self::truth::Drafted;
 use self::world::World;
 use super::chance::Chance;
 use super::seeds;
 
 #[test]
 fn joined_nodes_leave_no_silent_gap_whatever_befalls_their_servers() {
+    run_all(Room::Ample);
+}
+
+#[test]
+fn joined_nodes_with_little_room_leave_no_silent_gap_either() {
+    run_all(Room::Scarce);
+}
+
+fn run_all(room: Room) {
     match seeds::one() {
-        Some(seed) => tell(seed, usize::MAX),
+        Some(seed) => tell_in(room, seed, usize::MAX),
         None => {
             let (failed, tallies) = (Mutex::new(Vec::new()), Mutex::new(Tally::default()));
-            seeds::run_all(200, |seed| match run(seed) {
+            seeds::run_all(200, |seed| match run(room, seed, None) {
                 Ok(tally) => tallies.lock().unwrap().add(&tally),
                 Err(message) => {
                     eprintln!("seed {seed} failed: {message}");
@@ -43,7 +55,7 @@ fn joined_nodes_leave_no_silent_gap_whatever_befalls_their_servers() {
             let mut failed = failed.into_inner().unwrap();
             failed.sort_unstable();
             if let Some(first) = failed.first() {
-                tell(*first, 300);
+                tell_in(room, *first, 300);
                 panic!("seeds {failed:?} failed");
             }
         }
@@ -54,7 +66,7 @@ fn joined_nodes_leave_no_silent_gap_whatever_befalls_their_servers() {
 #[test]
 fn what_breaks_a_rule_of_the_backplane_is_noticed() {
     for sabotage in Sabotage::ALL {
-        let caught = (0..200).find_map(|seed| run_sabotaged(seed, Some(sabotage)).err());
+        let caught = (0..200).find_map(|seed| run(Room::Ample, seed, Some(sabotage)).err());
         assert!(caught.is_some(), "{sabotage:?} goes unnoticed");
     }
 }
@@ -85,12 +97,8 @@ fn a_subscribe_in_a_doubt_does_not_fall_behind_an_answered_publish() {
 }
 
 /// Runs a seed; why it failed.
-fn run(seed: u64) -> Result<Tally, String> {
-    run_sabotaged(seed, None)
-}
-
-fn run_sabotaged(seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
-    let mut world = begin(seed, 0, sabotage);
+fn run(room: Room, seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
+    let mut world = begin(room, seed, 0, sabotage);
     match catch_unwind(AssertUnwindSafe(|| world.live())) {
         Ok(()) => Ok(world.tally),
         Err(panic) => {
@@ -100,9 +108,13 @@ fn run_sabotaged(seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String>
     }
 }
 
-/// Runs a seed and writes out the last of what happened.
 fn tell(seed: u64, lines_max: usize) {
-    let mut world = begin(seed, lines_max, None);
+    tell_in(Room::Ample, seed, lines_max);
+}
+
+/// Runs a seed and writes out the last of what happened.
+fn tell_in(room: Room, seed: u64, lines_max: usize) {
+    let mut world = begin(room, seed, lines_max, None);
     eprintln!("{:?}", world.settings);
     let result = catch_unwind(AssertUnwindSafe(|| world.live()));
     let lines = world.lines.take().unwrap_or_default();
@@ -113,9 +125,10 @@ fn tell(seed: u64, lines_max: usize) {
     }
 }
 
-fn begin(seed: u64, lines_max: usize, sabotage: Option<Sabotage>) -> World {
+fn begin(room: Room, seed: u64, lines_max: usize, sabotage: Option<Sabotage>) -> World {
     let mut chance = Chance::new(seed);
-    let settings = Settings { sabotage, ..Settings::draw(&mut chance) };
+    let mut settings = Settings::draw(&mut chance, room);
+    settings.sabotage = sabotage;
     World::new(chance, settings, lines_max)
 }
 
@@ -126,8 +139,9 @@ impl World {
         }
         for step in 0..self.settings.steps {
             let Some(index) = self.chance.weighed(&self.settings.weights) else { return };
-            self.trace(|| format!("step {step}: {}", STEPS[index].name));
-            (STEPS[index].run)(self);
+            let Step { name, run, .. } = steps::at(index);
+            self.trace(|| format!("step {step}: {name}"));
+            run(self);
             self.settle();
             self.check();
         }
@@ -145,13 +159,39 @@ impl World {
 
     /// Once nothing breaks any more, everyone stands at the end or was told, and soon.
     fn heal(&mut self) {
-        const ROUNDS_MAX: usize = 60;
         self.trace(|| "from here on nothing breaks".to_owned());
         for server in 0..self.servers.len() {
             if server != self.primary {
                 faults::cut_all(self, server, "this is no primary any more");
             }
         }
+        self.arrive();
+        // A call that is not answered makes a daemon connect again; where nobody follows anything only that shows it.
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].daemon.connection.as_ref().is_some_and(|connection| connection.is_dead) {
+                self.cut_node(node, "the connection was dead");
+            }
+        }
+        self.arrive();
+        let last: Vec<usize> = TOPICS.iter().map(|topic| self.publish_last(topic)).collect();
+        self.arrive();
+        for tag in last {
+            assert_eq!(self.truth.drafts[tag].positions.len(), 1, "what is published in the end is numbered");
+        }
+    }
+
+    /// Publishes at the first node; the tag.
+    fn publish_last(&mut self, topic: &str) -> usize {
+        let tag = self.truth.drafts.len();
+        let publication = Publication::new(Payload::Binary(format!("{tag} ").into()));
+        self.truth.drafts.push(Drafted::new(Topic::parse(topic).unwrap(), publication));
+        self.publish(0, tag);
+        self.exchange_all();
+        tag
+    }
+
+    fn arrive(&mut self) {
+        const ROUNDS_MAX: usize = 60;
         for _ in 0..ROUNDS_MAX {
             self.exchange_all();
             self.check();
@@ -193,7 +233,7 @@ impl World {
         panic!("it never comes to rest");
     }
 
-    /// True if every filter is live and stands at the end; what was refused is asked for again.
+    /// True if every node is ready and every filter live and at the end; what was refused is asked for again.
     fn has_arrived(&mut self) -> bool {
         for client in 0..self.clients.len() {
             self.resume_all(client);
@@ -202,7 +242,8 @@ impl World {
         let top = self.truth.top(epoch);
         let answered = self.clients.iter().filter_map(|client| client.link.as_ref());
         let mut followed = self.clients.iter().flat_map(|client| client.followed.values());
-        answered.into_iter().all(|link| link.asked.is_empty())
+        self.nodes.iter().all(|node| node.broker.readiness(node.now(self.now_ms)).is_ok())
+            && answered.into_iter().all(|link| link.asked.is_empty())
             && followed.all(|followed| followed.state == State::Live && followed.cursor == top)
     }
 }

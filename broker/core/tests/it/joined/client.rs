@@ -41,7 +41,7 @@ pub(super) enum Asked {
     Unsubscribe(Filter),
     History {
         topic: Topic,
-        after: Position,
+        after: Option<Position>,
     },
     Publish(usize),
 }
@@ -219,11 +219,19 @@ impl Client {
 }
 
 /// A page of history is checked as a replay is; how many messages it has.
-fn check_history(truth: &Truth, now_ms: u64, topic: &Topic, after: Position, body: OkBody) -> usize {
+fn check_history(truth: &Truth, now_ms: u64, topic: &Topic, after: Option<Position>, body: OkBody) -> usize {
+    let end = single(&body.cursor.expect("history has a cursor"));
+    let frames = body.frames.expect("history has frames");
+    // The newest are whole from the oldest of them on.
+    let after = after.unwrap_or_else(|| match frames.first() {
+        Some(Frame::Message(Message { position, .. })) => Position { seq: position.seq - 1, ..*position },
+        Some(frame) => panic!("{frame:?} is not of the newest"),
+        None => end,
+    });
     let mut page = Followed::new(Filter::from(topic), Some(after), 0, true);
     page.begins(truth, (0, fanfare_core::SessionId(0)), after);
     let mut messages = 0;
-    for frame in body.frames.expect("history has frames") {
+    for frame in frames {
         if let Frame::Message(message) = &frame {
             check_message(truth, message);
             page.message(truth, message, now_ms);
@@ -232,7 +240,7 @@ fn check_history(truth: &Truth, now_ms: u64, topic: &Topic, after: Position, bod
             page.gap(truth, gap, now_ms);
         }
     }
-    page.move_up(truth, single(&body.cursor.expect("history has a cursor")), now_ms);
+    page.move_up(truth, end, now_ms);
     messages
 }
 

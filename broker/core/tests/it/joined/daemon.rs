@@ -19,7 +19,9 @@ pub(super) struct Daemon {
 
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// The server that is called, and the one whose channels are followed.
     pub(super) server: usize,
+    pub(super) channels_of: usize,
     /// Nothing comes from the server any more, and nobody has noticed.
     pub(super) is_dead: bool,
     /// The channels come from nowhere any more; calls are answered.
@@ -47,6 +49,7 @@ impl Connection {
     pub(super) fn new(server: usize, record: Record, sabotage: Option<Sabotage>) -> Connection {
         Connection {
             server,
+            channels_of: server,
             is_dead: false,
             is_deaf: false,
             channels: BTreeSet::new(),
@@ -94,6 +97,11 @@ impl Connection {
         true
     }
 
+    /// True if it reaches a server in one way or the other.
+    pub(super) fn reaches(&self, server: usize) -> bool {
+        self.server == server || self.channels_of == server
+    }
+
     /// Brings what was spread on each channel that this node follows: as often as it follows one.
     pub(super) fn hear(&mut self, topic: &str, told: impl Fn() -> Told) {
         if !self.is_dead && !self.is_deaf {
@@ -127,7 +135,10 @@ impl Daemon {
                 let record = server.fence(seen, truth).clone();
                 if connection.sabotage == Some(Sabotage::HastyProbe) {
                     connection.heard.push_front(Told::Probed { probe, record });
-                } else if !connection.is_dead && !connection.is_deaf {
+                } else if !connection.is_dead
+                    && !connection.is_deaf
+                    && connection.channels_of == connection.server
+                {
                     connection.heard.push_back(Told::Probed { probe, record });
                 }
                 return Some(Spread::Nothing);

@@ -1,7 +1,5 @@
 //! What befalls servers, connections and nodes.
 
-use std::collections::BTreeSet;
-
 use fanfare_core::Told;
 
 use super::node::Node;
@@ -119,6 +117,30 @@ pub(super) fn forget(world: &mut World) {
     world.trace(|| format!("server {server} has forgotten all"));
 }
 
+/// The primary starts again, and what was connected to it comes to nothing.
+pub(super) fn restart_server_unnoticed(world: &mut World) {
+    let server = world.primary;
+    let connections = world.nodes.iter_mut().filter_map(|node| node.daemon.connection.as_mut());
+    connections
+        .filter(|connection| connection.reaches(server))
+        .for_each(|connection| connection.is_dead = true);
+    world.servers[server].promote(&mut world.truth);
+    world.trace(|| format!("server {server} starts again, and nobody notices"));
+}
+
+/// A node that stayed with an old primary calls the new one, and goes on following the channels of the old.
+pub(super) fn move_calls(world: &mut World) {
+    let primary = world.primary;
+    let stayed =
+        |node: &Node| node.daemon.connection.as_ref().is_some_and(|connection| connection.server != primary);
+    if let Some(node) = pick_node(world, stayed)
+        && let Some(connection) = &mut world.nodes[node].daemon.connection
+    {
+        connection.server = primary;
+        world.trace(|| format!("node {node} calls server {primary}"));
+    }
+}
+
 fn restart(world: &mut World, server: usize) {
     cut_all(world, server, "the server is gone");
     world.servers[server].promote(&mut world.truth);
@@ -176,7 +198,7 @@ pub(super) fn sweep(world: &mut World) {
 pub(super) fn cut_all(world: &mut World, server: usize, reason: &str) {
     for node in 0..world.nodes.len() {
         let connection = world.nodes[node].daemon.connection.as_ref();
-        if connection.is_some_and(|connection| connection.server == server) {
+        if connection.is_some_and(|connection| connection.reaches(server)) {
             world.cut_node(node, reason);
         }
     }
@@ -194,8 +216,8 @@ fn pick_node(world: &mut World, is_meant: impl Fn(&Node) -> bool) -> Option<usiz
 /// A server that is not the primary and that nobody is connected to.
 fn pick_replica(world: &mut World) -> Option<usize> {
     let connections = world.nodes.iter().filter_map(|node| node.daemon.connection.as_ref());
-    let busy: BTreeSet<usize> = connections.map(|connection| connection.server).collect();
-    let mut free: Vec<usize> = (0..world.servers.len()).filter(|server| !busy.contains(server)).collect();
-    free.retain(|server| *server != world.primary);
+    let busy = |server| connections.clone().any(|connection| connection.reaches(server));
+    let free = (0..world.servers.len()).filter(|server| *server != world.primary && !busy(*server));
+    let free: Vec<usize> = free.collect();
     (!free.is_empty()).then(|| world.chance.pick(&free))
 }

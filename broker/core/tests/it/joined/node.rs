@@ -1,10 +1,11 @@
 //! One node: the broker and its workers as a daemon drives them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare_core::{Broker, Now, Told, Wake, Worker};
-use fanfare_protocol::{Encoding, Position};
+use fanfare_protocol::{Encoding, Filter, Position, Topic};
 
 use super::client::Link;
 use super::daemon::Daemon;
@@ -24,6 +25,10 @@ pub(super) struct Node {
     pub(super) daemon: Daemon,
     /// The newest position that it acknowledged.
     pub(super) acknowledged: Option<Position>,
+    /// The topics that it knows, each with its newest seq and how many of its messages came; where there is room for
+    /// few, up to which seq they may have had to make room for others.
+    listed: BTreeMap<Topic, (u64, u64)>,
+    pub(super) evicted: BTreeMap<Topic, u64>,
     /// Its clock is ahead of the servers' by so much.
     ahead_ms: u64,
 }
@@ -41,7 +46,9 @@ impl Node {
         let broker = Arc::new(broker);
         let workers = (0..WORKERS).map(|index| Worker::new(index, broker.clone())).collect();
         let daemon = Daemon::default();
-        Node { name, broker, workers, woken, daemon, acknowledged: None, ahead_ms: name * 1_000_000 }
+        let (listed, evicted) = (BTreeMap::new(), BTreeMap::new());
+        let ahead_ms = name * 1_000_000;
+        Node { name, broker, workers, woken, daemon, acknowledged: None, listed, evicted, ahead_ms }
     }
 
     /// What its clock says.
@@ -77,10 +84,30 @@ impl Node {
         }
         let asks = self.broker.take_asks();
         let some = !asks.is_empty();
-        if let Some(connection) = &mut self.daemon.connection {
-            connection.take(asks);
+        match &mut self.daemon.connection {
+            Some(connection) => connection.take(asks),
+            None => assert!(!some, "{asks:?} is asked of nobody"),
         }
         some
+    }
+
+    /// Notes which topics had to make room for others, also for a moment.
+    pub(super) fn note_evicted(&mut self) {
+        let listed = self.broker.list_topics(&Filter::parse(">").unwrap(), None, usize::MAX);
+        let listed: BTreeMap<Topic, (u64, u64)> =
+            listed.into_iter().map(|topic| (topic.name, (topic.position.seq, topic.published))).collect();
+        let before = std::mem::replace(&mut self.listed, listed);
+        if self.listed.len() < self.broker.limits().topics {
+            return;
+        }
+        let was_there =
+            |topic: &Topic, published: u64| before.get(topic).is_some_and(|known| known.1 <= published);
+        let new = self.listed.iter().filter(|(topic, (_, published))| !was_there(topic, *published));
+        let gone = before.iter().filter(|(topic, _)| !self.listed.contains_key(*topic));
+        for (topic, (seq, _)) in new.chain(gone) {
+            let evicted = self.evicted.entry(topic.clone()).or_default();
+            *evicted = (*evicted).max(*seq);
+        }
     }
 
     /// The connection is gone, and with it what was on its way.
@@ -88,6 +115,13 @@ impl Node {
         if self.daemon.connection.take().is_some() {
             self.tell(now_ms, Told::Down(reason.to_owned()));
         }
+    }
+
+    /// When something is due, by the servers' clock.
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        let workers = self.workers.iter().filter_map(Worker::next_timeout);
+        let due_ms = workers.chain(self.broker.next_timeout()).min()?;
+        Some(due_ms.saturating_sub(self.ahead_ms))
     }
 
     pub(super) fn tick(&mut self, now_ms: u64) {

@@ -242,9 +242,7 @@ mod tests {
             let payload = Payload::Binary(format!("{tag} ").into());
             let idempotency_key = Some(tag.to_string().into());
             let publication = Publication { idempotency_key, ..Publication::new(payload) };
-            let (positions, is_refused, attempts) = (Vec::new(), false, 1);
-            let topic = Topic::parse("a").unwrap();
-            truth.drafts.push(Drafted { topic, publication, positions, is_refused, attempts });
+            truth.drafts.push(Drafted::new(Topic::parse("a").unwrap(), publication));
         }
         truth
     }

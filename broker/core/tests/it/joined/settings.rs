@@ -3,7 +3,7 @@
 use fanfare_core::{HistoryRule, Limits, TopicRule, TopicRules};
 use fanfare_protocol::{Filter, OnSlow};
 
-use super::steps::{Kind, STEPS};
+use super::steps::{Kind, RARE, STEPS, Step};
 use crate::it::chance::Chance;
 
 pub(super) const TOPICS: [&str; 8] = ["a", "a.b", "a.b.c", "a.c", "b", "b.c", "b.c.d.e.f", "c.x.y"];
@@ -54,6 +54,14 @@ impl Sabotage {
     ];
 }
 
+/// What the nodes of a seed have room and time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Ample,
+    /// Few topics, small doubts and short waits; and more goes wrong.
+    Scarce,
+}
+
 /// The conditions of one seed.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -63,10 +71,14 @@ pub(super) struct Settings {
     pub(super) servers: usize,
     pub(super) clients: usize,
     pub(super) steps: usize,
-    /// How often each of [`STEPS`] happens.
+    /// How often each of [`STEPS`] happens, and of [`RARE`] where room is scarce.
     pub(super) weights: Vec<usize>,
     /// Nothing is ever lost or trimmed: so nobody may be told of a gap.
     pub(super) is_whole: bool,
+    /// Kinds of steps that do not happen.
+    barred: &'static [Kind],
+    /// All that is due is done at its very millisecond, else up to a second late.
+    pub(super) is_punctual: bool,
     pub(super) pipe_bytes: usize,
     pub(super) payload_bytes: usize,
     /// The client that reads seldom.
@@ -80,7 +92,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn draw(chance: &mut Chance) -> Settings {
+    pub(super) fn draw(chance: &mut Chance, room: Room) -> Settings {
+        let ample = Settings::ample(chance);
+        if room == Room::Scarce { ample.scarce(chance) } else { ample }
+    }
+
+    fn ample(chance: &mut Chance) -> Settings {
         let is_whole = chance.one_in(4);
         let is_calm = !is_whole && chance.one_in(4);
         let is_slow = chance.one_in(3);
@@ -104,19 +121,15 @@ impl Settings {
             requests_per_s: u32::MAX,
             ..Limits::default()
         };
-        let seldom: &[usize] = &[0, 1, 1, 4];
-        let mut weigh = |step: &super::steps::Step| {
-            let weight = step.weight * chance.pick(if step.weight < 10 { seldom } else { &[1, 1, 1, 4] });
-            let is_barred = match step.kind {
-                Kind::Usual => false,
-                Kind::Fault => is_calm,
-                Kind::Loss => is_calm || is_whole,
-                Kind::Trim => is_whole,
-            };
-            if is_barred { 0 } else { weight }
+        let barred: &[Kind] = match (is_whole, is_calm) {
+            (true, _) => &[Kind::Loss, Kind::Trim],
+            (_, true) => &[Kind::Fault, Kind::Loss],
+            _ => &[],
         };
         Settings {
-            weights: STEPS.iter().map(&mut weigh).collect(),
+            weights: STEPS.iter().map(|step| weigh(step, barred, chance)).collect(),
+            barred,
+            is_punctual: false,
             idle_ms: limits.numbering_ttl_ms,
             sabotage: None,
             rules: if is_whole { whole() } else { rules(chance, policies) },
@@ -134,6 +147,25 @@ impl Settings {
             topics: chance.pick(&[2, 5, TOPICS.len()]),
         }
     }
+
+    /// The same with less room.
+    fn scarce(mut self, chance: &mut Chance) -> Settings {
+        self.limits = Limits {
+            topics: chance.pick(if self.is_whole { &[100_000] } else { &[2, 4, 100_000] }),
+            backplane_linger_ms: chance.pick(&[0, 500, 10_000]),
+            doubt_bytes: chance.pick(&[1_000, usize::MAX / 2]),
+            ..self.limits
+        };
+        self.weights.extend(RARE.iter().map(|step| weigh(step, self.barred, chance)));
+        self.is_punctual = chance.one_in(2);
+        self
+    }
+}
+
+fn weigh(step: &Step, barred: &[Kind], chance: &mut Chance) -> usize {
+    let seldom = step.weight < 10;
+    let weight = step.weight * chance.pick(if seldom { &[0, 1, 1, 4] } else { &[1, 1, 1, 4] });
+    if barred.contains(&step.kind) { 0 } else { weight }
 }
 
 fn whole() -> TopicRules {

@@ -8,7 +8,7 @@ use fanfare_protocol::{
 use super::client::Asked;
 use super::faults;
 use super::followed::Followed;
-use super::node::WORKERS;
+use super::node::{Node, WORKERS};
 use super::settings::{FILTERS, TOPICS};
 use super::truth::Drafted;
 use super::world::World;
@@ -73,6 +73,19 @@ pub(super) const STEPS: [Step; 34] = [
     step("server forgets", 1, Kind::Loss, faults::forget),
 ];
 
+/// What happens only where room is scarce.
+pub(super) const RARE: [Step; 4] = [
+    step("newest history", 6, Kind::Trim, newest_history),
+    step("give up a publish", 4, Kind::Usual, give_up),
+    step("server starts again unnoticed", 1, Kind::Fault, faults::restart_server_unnoticed),
+    step("calls find the primary", 4, Kind::Loss, faults::move_calls),
+];
+
+/// The step at a place among the weights.
+pub(super) fn at(index: usize) -> &'static Step {
+    STEPS.get(index).unwrap_or_else(|| &RARE[index - STEPS.len()])
+}
+
 fn publish(world: &mut World) {
     for _ in 0..world.chance.pick(&[1, 1, 1, 2, 8]) {
         let (node, tag) = (pick_publisher(world), draft(world));
@@ -101,8 +114,7 @@ fn draft(world: &mut World) -> usize {
     let ttl_s =
         (!world.settings.is_whole && world.chance.one_in(12)).then(|| 1 + world.chance.below(4) as u32);
     let publication = Publication { idempotency_key, ttl_s, ..Publication::new(payload) };
-    let (positions, is_refused, attempts) = (Vec::new(), false, 1);
-    world.truth.drafts.push(Drafted { topic, publication, positions, is_refused, attempts });
+    world.truth.drafts.push(Drafted::new(topic, publication));
     tag
 }
 
@@ -284,11 +296,31 @@ fn history(world: &mut World) {
     let Some(epoch) = lives.last().copied() else { return };
     let top = world.truth.top(epoch).map_or(0, |top| top.seq);
     let after = Position { epoch, seq: world.chance.below(top as usize + 3) as u64 };
+    ask_history(world, client, topic, Some(after));
+}
+
+fn newest_history(world: &mut World) {
+    if let Some(client) = pick_client(world, World::is_open) {
+        let topic = draw_topic(world);
+        ask_history(world, client, topic, None);
+    }
+}
+
+fn ask_history(world: &mut World, client: usize, topic: Topic, after: Option<Position>) {
     let limit = Some(world.chance.pick(&[1, 5, 1_000]));
     let Some(link) = &mut world.clients[client].link else { return };
     let id = link.next_id();
     link.asked.insert(id, Asked::History { topic: topic.clone(), after });
-    world.send(client, &Request::History { id, topic, after: Some(Cursor::from(after)), limit });
+    world.send(client, &Request::History { id, topic, after: after.map(Cursor::from), limit });
+}
+
+/// A publisher by HTTP goes away before it is answered.
+fn give_up(world: &mut World) {
+    if !world.waits.is_empty() {
+        let index = world.chance.below(world.waits.len());
+        world.waits[index].until_ms = world.now_ms;
+        world.give_up();
+    }
 }
 
 fn time(world: &mut World) {
@@ -377,7 +409,10 @@ impl World {
     pub(super) fn pass_time(&mut self, ms: u64) {
         let end_ms = self.now_ms + ms;
         while self.now_ms < end_ms {
-            self.now_ms = end_ms.min(self.now_ms + self.settings.limits.heartbeat_ms.min(1_000));
+            let late_ms = self.now_ms + self.settings.limits.heartbeat_ms.min(1_000);
+            let due_ms = self.nodes.iter().filter_map(Node::next_timeout).min().unwrap_or(end_ms);
+            let next_ms = if self.settings.is_punctual { due_ms.max(self.now_ms + 1) } else { late_ms };
+            self.now_ms = end_ms.min(next_ms);
             let now_ms = self.now_ms;
             for node in 0..self.nodes.len() {
                 self.nodes[node].tick(now_ms);

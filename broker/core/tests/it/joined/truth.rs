@@ -33,6 +33,12 @@ pub(super) struct Drafted {
     pub(super) attempts: usize,
 }
 
+impl Drafted {
+    pub(super) fn new(topic: Topic, publication: Publication) -> Drafted {
+        Drafted { topic, publication, positions: Vec::new(), is_refused: false, attempts: 1 }
+    }
+}
+
 /// One life: what it inherited and what it numbered itself.
 #[derive(Debug)]
 struct Line {
