@@ -3,11 +3,16 @@
 #[cfg(test)]
 mod it {
     mod chance;
+    mod client;
     mod dialogues;
+    mod driven;
+    mod facts;
+    mod followed;
     mod joined;
     mod leaving;
     mod pipe;
     mod seeds;
     mod simulation;
+
     mod threads;
 }

@@ -3,10 +3,9 @@
 //!
 //! `SEEDS=n` runs that many seeds, `FIRST=n` from that one on, `SEED=n` one with the last of what happened written out.
 
-mod client;
+mod actions;
 mod daemon;
 mod faults;
-mod followed;
 mod node;
 mod redis;
 mod settings;
@@ -20,13 +19,13 @@ use std::sync::Mutex;
 
 use fanfare_protocol::{Payload, Publication, Topic};
 
-use self::followed::State;
 use self::settings::{Room, Sabotage, Settings, TOPICS};
 use self::steps::Step;
 use self::story::Tally;
 use self::truth::Drafted;
 use self::world::World;
 use super::chance::Chance;
+use super::followed::State;
 use super::seeds;
 
 #[test]
@@ -146,12 +145,13 @@ impl World {
             self.check();
         }
         self.heal();
-        (self.tally.numbered, self.tally.lives) = (self.truth.numbered(), self.truth.lives().count());
+        (self.tally.numbered, self.tally.lives) =
+            (self.truth.facts.numbered(), self.truth.facts.lives().count());
     }
 
     /// What holds at every step.
     fn check(&self) {
-        if self.settings.is_whole && self.truth.lives().count() <= redis::ENDED_MAX {
+        if self.settings.is_whole && self.truth.facts.lives().count() <= redis::ENDED_MAX {
             let gaps = self.tally.holes + self.tally.null_gaps;
             assert_eq!(gaps, 0, "nothing was lost or trimmed, and a gap is told");
         }
@@ -239,10 +239,10 @@ impl World {
             self.resume_all(client);
         }
         let Some(epoch) = self.servers[self.primary].epoch() else { return false };
-        let top = self.truth.top(epoch);
+        let top = self.truth.facts.top(epoch);
         let answered = self.clients.iter().filter_map(|client| client.link.as_ref());
         let mut followed = self.clients.iter().flat_map(|client| client.followed.values());
-        self.nodes.iter().all(|node| node.broker.readiness(node.now(self.now_ms)).is_ok())
+        self.nodes.iter().all(|node| node.driven.broker.readiness(node.now(self.now_ms)).is_ok())
             && answered.into_iter().all(|link| link.asked.is_empty())
             && followed.all(|followed| followed.state == State::Live && followed.cursor == top)
     }

@@ -3,9 +3,7 @@
 //! `SEEDS=n` runs that many seeds, `FIRST=n` from that one on, `SEED=n` one with all that happens written out.
 
 mod actions;
-mod client;
-mod followed;
-mod link;
+mod gaps;
 mod model;
 mod publishing;
 mod settings;
@@ -17,11 +15,11 @@ use std::env;
 
 use fanfare_protocol::Filter;
 
-use self::followed::State;
 use self::settings::Settings;
 use self::steps::STEPS;
 use self::world::{WORKERS, World};
 use super::chance::Chance;
+use super::followed::State;
 use super::seeds;
 
 /// Names the seed and step if what it lives in fails.
@@ -76,7 +74,7 @@ impl World {
     fn come_to_rest(&mut self) {
         self.check_topics();
         for link in std::mem::take(&mut self.abandoned) {
-            self.workers[link.worker].remove(link.key);
+            self.driven.remove(&link);
         }
         for _ in 0..6 {
             self.exchange_all();
@@ -99,8 +97,8 @@ impl World {
             }
         }
         for poll in &self.polls {
-            let new = self.model.current().iter().filter(|record| record.place.seq > poll.from);
-            let has_new = new.into_iter().any(|record| poll.filters.matches(record.topic.as_str()));
+            let mut new = self.model.facts.between(poll.from, self.model.top());
+            let has_new = new.any(|fact| poll.filters.matches(fact.topic.as_str()));
             assert!(poll.is_ready.get() || !has_new, "a long poll ends with the next message");
         }
     }
@@ -123,9 +121,9 @@ impl World {
                 self.settle();
             }
             for worker in 0..WORKERS {
-                idle &= !self.workers[worker].has_dirty();
+                idle &= !self.driven.workers[worker].has_dirty();
                 self.write_dirty(worker, usize::MAX);
-                idle &= !self.deliver(worker) & !self.workers[worker].has_dirty();
+                idle &= !self.driven.deliver(self.now(), worker) & !self.driven.workers[worker].has_dirty();
             }
             self.settle();
             if idle {

@@ -1,27 +1,25 @@
-//! One node: the broker and its workers as a daemon drives them.
+//! One node: the broker and its workers, and what its daemon has of the servers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fanfare_core::{Broker, Now, Told, Wake, Worker};
-use fanfare_protocol::{Encoding, Filter, Position, Topic};
+use fanfare_core::{Broker, Now, Told, Worker};
+use fanfare_protocol::{Filter, Position, Topic};
 
-use super::client::Link;
 use super::daemon::Daemon;
 use super::settings::Settings;
 use crate::it::chance::wall_ms;
-use crate::it::pipe::Pipe;
+use crate::it::driven::{Driven, flag};
 
 pub(super) const WORKERS: usize = 2;
 
 pub(super) struct Node {
     /// Another one with each start.
     pub(super) name: u64,
-    pub(super) broker: Arc<Broker>,
-    pub(super) workers: Vec<Worker>,
-    /// Whether each worker's event loop was told that something waits, and the daemon's that something is asked.
-    woken: Vec<Arc<AtomicBool>>,
+    pub(super) driven: Driven,
+    /// The daemon was told that something is asked.
+    is_asked: Arc<AtomicBool>,
     pub(super) daemon: Daemon,
     /// The newest position that it acknowledged.
     pub(super) acknowledged: Option<Position>,
@@ -35,20 +33,19 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn start(name: u64, settings: &Settings) -> Node {
-        let woken: Vec<Arc<AtomicBool>> = (0..=WORKERS).map(|_| Arc::default()).collect();
-        let wake = |index: usize| -> Wake {
-            let woken: Arc<AtomicBool> = woken[index].clone();
-            Box::new(move || woken.store(true, Ordering::Relaxed))
-        };
-        let wakes = (0..WORKERS).map(wake).collect();
+        let (is_asked, wake) = flag();
         let Settings { rules, limits, .. } = settings;
-        let broker = Broker::joined(name, rules.clone(), limits.clone(), wakes, wake(WORKERS));
-        let broker = Arc::new(broker);
-        let workers = (0..WORKERS).map(|index| Worker::new(index, broker.clone())).collect();
-        let daemon = Daemon::default();
-        let (listed, evicted) = (BTreeMap::new(), BTreeMap::new());
-        let ahead_ms = name * 1_000_000;
-        Node { name, broker, workers, woken, daemon, acknowledged: None, listed, evicted, ahead_ms }
+        let broker = |wakes| Broker::joined(name, rules.clone(), limits.clone(), wakes, wake);
+        Node {
+            name,
+            driven: Driven::new(name, WORKERS, broker),
+            is_asked,
+            daemon: Daemon::default(),
+            acknowledged: None,
+            listed: BTreeMap::new(),
+            evicted: BTreeMap::new(),
+            ahead_ms: name * 1_000_000,
+        }
     }
 
     /// What its clock says.
@@ -56,33 +53,19 @@ impl Node {
         Now { us: (now_ms + self.ahead_ms) * 1_000, unix_ms: wall_ms(now_ms + self.ahead_ms) }
     }
 
-    pub(super) fn open(
-        &mut self,
-        index: usize,
-        now_ms: u64,
-        worker: usize,
-        encoding: Encoding,
-        bytes: usize,
-    ) -> Link {
-        let now = self.now(now_ms);
-        let key = self.workers[worker].open(now, encoding);
-        let id = self.workers[worker].session(key).expect("it was opened above").id();
-        Link::new(index, worker, key, (self.name, id), Pipe::new(encoding, bytes))
-    }
-
     /// Hands the core what its daemon has for it.
     pub(super) fn tell(&mut self, now_ms: u64, told: Told) {
         self.daemon.note(&told);
         let now = self.now(now_ms);
-        self.broker.told(now, told);
+        self.driven.broker.told(now, told);
     }
 
     /// Takes what the core asks for, if the daemon was told that there is something.
     pub(super) fn take_asks(&mut self) -> bool {
-        if !self.woken[WORKERS].swap(false, Ordering::Relaxed) {
+        if !self.is_asked.swap(false, Ordering::Relaxed) {
             return false;
         }
-        let asks = self.broker.take_asks();
+        let asks = self.driven.broker.take_asks();
         let some = !asks.is_empty();
         match &mut self.daemon.connection {
             Some(connection) => connection.take(asks),
@@ -93,11 +76,11 @@ impl Node {
 
     /// Notes which topics had to make room for others, also for a moment.
     pub(super) fn note_evicted(&mut self) {
-        let listed = self.broker.list_topics(&Filter::parse(">").unwrap(), None, usize::MAX);
+        let listed = self.driven.broker.list_topics(&Filter::parse(">").unwrap(), None, usize::MAX);
         let listed: BTreeMap<Topic, (u64, u64)> =
             listed.into_iter().map(|topic| (topic.name, (topic.position.seq, topic.published))).collect();
         let before = std::mem::replace(&mut self.listed, listed);
-        if self.listed.len() < self.broker.limits().topics {
+        if self.listed.len() < self.driven.broker.limits().topics {
             return;
         }
         let was_there =
@@ -119,28 +102,16 @@ impl Node {
 
     /// When something is due, by the servers' clock.
     pub(super) fn next_timeout(&self) -> Option<u64> {
-        let workers = self.workers.iter().filter_map(Worker::next_timeout);
-        let due_ms = workers.chain(self.broker.next_timeout()).min()?;
+        let workers = self.driven.workers.iter().filter_map(Worker::next_timeout);
+        let due_ms = workers.chain(self.driven.broker.next_timeout()).min()?;
         Some(due_ms.saturating_sub(self.ahead_ms))
     }
 
     pub(super) fn tick(&mut self, now_ms: u64) {
         let now = self.now(now_ms);
-        if self.broker.next_timeout().is_some_and(|at| at <= now.ms()) {
-            self.broker.tick(now);
+        if self.driven.broker.next_timeout().is_some_and(|at| at <= now.ms()) {
+            self.driven.broker.tick(now);
         }
-        self.workers.iter_mut().for_each(|worker| worker.tick(now));
-    }
-
-    /// Moves a part of what waits, if the worker's event loop would do so; true if more may wait.
-    pub(super) fn deliver(&mut self, now_ms: u64, worker: usize) -> bool {
-        let woken = &self.woken[worker];
-        if !woken.swap(false, Ordering::Relaxed) && !self.workers[worker].has_work() {
-            return false;
-        }
-        let now = self.now(now_ms);
-        let moved = self.workers[worker].deliver(now);
-        self.woken[worker].fetch_or(moved, Ordering::Relaxed);
-        self.woken[worker].load(Ordering::Relaxed)
+        self.driven.workers.iter_mut().for_each(|worker| worker.tick(now));
     }
 }

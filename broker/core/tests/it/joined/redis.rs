@@ -258,7 +258,7 @@ mod tests {
         replica.promote(&mut truth);
         let second = publish(&mut replica, &mut truth, 2, &Seen::new()).position;
         assert_eq!((first.seq, lost.seq, second.seq), (1, 2, 2));
-        assert!(truth.leads_to(first, second.epoch) && !truth.leads_to(lost, second.epoch));
+        assert!(truth.facts.leads_to(first, second.epoch) && !truth.facts.leads_to(lost, second.epoch));
     }
 
     #[test]

@@ -1,17 +1,15 @@
 //! What clients and publishers do, what nodes get on with, and how often beside the rest.
 
 use bytes::Bytes;
-use fanfare_protocol::{
-    Cursor, Epoch, Filter, Payload, Position, Publication, Request, SubscribeOptions, Topic,
-};
+use fanfare_protocol::{Cursor, Epoch, Filter, Payload, Position, Publication, Request, Topic};
 
-use super::client::Asked;
 use super::faults;
-use super::followed::Followed;
-use super::node::{Node, WORKERS};
+use super::node::WORKERS;
 use super::settings::{FILTERS, TOPICS};
 use super::truth::Drafted;
 use super::world::World;
+use crate::it::client::Asked;
+use crate::it::followed::Followed;
 
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -122,8 +120,7 @@ fn session_publishes(world: &mut World) {
     let Some(client) = pick_client(world, World::is_open) else { return };
     let tag = draft(world);
     let Some(link) = &mut world.clients[client].link else { return };
-    let id = link.next_id();
-    link.asked.insert(id, Asked::Publish(tag));
+    let id = link.ask(Asked::Publish(tag));
     let Drafted { topic, publication, .. } = &world.truth.drafts[tag];
     let request = Request::Publish { id, topic: topic.clone(), publication: publication.clone() };
     world.send(client, &request);
@@ -177,9 +174,8 @@ fn get_on(world: &mut World) {
 
 fn deliver(world: &mut World) {
     let (node, worker) = (world.chance.below(world.nodes.len()), world.chance.below(WORKERS));
-    let now_ms = world.now_ms;
-    if !world.nodes[node].workers[worker].has_dirty() || world.chance.one_in(4) {
-        world.nodes[node].deliver(now_ms, worker);
+    if !world.nodes[node].driven.workers[worker].has_dirty() || world.chance.one_in(4) {
+        world.deliver(node, worker);
         world.settle();
     }
 }
@@ -211,9 +207,9 @@ fn connect(world: &mut World) {
 }
 
 fn resume(world: &mut World) {
-    let is_away = |world: &World, client: usize| !world.clients[client].away().is_empty();
+    let is_away = |world: &World, client: usize| !world.away(client).is_empty();
     let Some(client) = pick_client(world, is_away) else { return };
-    let away = world.clients[client].away();
+    let away = world.away(client);
     if world.chance.one_in(2) {
         world.resume_all(client);
     } else {
@@ -234,14 +230,14 @@ fn follow(world: &mut World) {
 
 /// From anywhere, be it in the future or of another broker.
 fn follow_from(world: &mut World) {
-    let lives: Vec<Epoch> = world.truth.lives().collect();
+    let lives: Vec<Epoch> = world.truth.facts.lives().collect();
     let stranger = Epoch { partition: 0, life: 77_777 };
     let epoch = match world.chance.below(8) {
         0 => stranger,
         1 | 2 if !lives.is_empty() => world.chance.pick(&lives),
         _ => lives.last().copied().unwrap_or(stranger),
     };
-    let top = world.truth.top(epoch).map_or(0, |top| top.seq);
+    let top = world.truth.facts.top(epoch).map_or(0, |top| top.seq);
     let seq = world.chance.below(top as usize + 4) as u64;
     let last = world.chance.pick(&[0, 0, 0, 2]);
     begin(world, Some(Position { epoch, seq }), last);
@@ -266,7 +262,7 @@ fn begin(world: &mut World, after: Option<Position>, last: u32) {
         return;
     }
     let echo = world.settings.is_whole || !world.chance.one_in(4);
-    let mut followed = Followed::new(filter.clone(), after, last, echo);
+    let mut followed = Followed::new(filter.clone().into(), after, last, echo);
     followed.on_slow = Some(world.chance.pick(world.settings.policies));
     world.clients[client].followed.insert(filter.clone(), followed);
     world.subscribe(client, &filter);
@@ -283,8 +279,7 @@ fn leave(world: &mut World) {
     }
     let Some(followed) = client.followed.remove(&filter) else { return };
     client.leaving.insert(filter.clone(), followed);
-    let id = link.next_id();
-    link.asked.insert(id, Asked::Unsubscribe(filter.clone()));
+    let id = link.ask(Asked::Unsubscribe(filter.clone()));
     world.send(index, &Request::Unsubscribe { id, filter });
 }
 
@@ -292,9 +287,9 @@ fn leave(world: &mut World) {
 fn history(world: &mut World) {
     let Some(client) = pick_client(world, World::is_open) else { return };
     let topic = draw_topic(world);
-    let lives: Vec<Epoch> = world.truth.lives().collect();
+    let lives: Vec<Epoch> = world.truth.facts.lives().collect();
     let Some(epoch) = lives.last().copied() else { return };
-    let top = world.truth.top(epoch).map_or(0, |top| top.seq);
+    let top = world.truth.facts.top(epoch).map_or(0, |top| top.seq);
     let after = Position { epoch, seq: world.chance.below(top as usize + 3) as u64 };
     ask_history(world, client, topic, Some(after));
 }
@@ -309,8 +304,7 @@ fn newest_history(world: &mut World) {
 fn ask_history(world: &mut World, client: usize, topic: Topic, after: Option<Position>) {
     let limit = Some(world.chance.pick(&[1, 5, 1_000]));
     let Some(link) = &mut world.clients[client].link else { return };
-    let id = link.next_id();
-    link.asked.insert(id, Asked::History { topic: topic.clone(), after });
+    let id = link.ask(Asked::History { topic: topic.clone(), after });
     world.send(client, &Request::History { id, topic, after: after.map(Cursor::from), limit });
 }
 
@@ -331,7 +325,7 @@ fn time(world: &mut World) {
 
 fn sweep(world: &mut World) {
     let node = &world.nodes[world.chance.below(world.nodes.len())];
-    node.broker.sweep(node.now(world.now_ms));
+    node.driven.broker.sweep(node.now(world.now_ms));
 }
 
 pub(super) fn draw_topic(world: &mut World) -> Topic {
@@ -341,84 +335,4 @@ pub(super) fn draw_topic(world: &mut World) -> Topic {
 fn pick_client(world: &mut World, is_meant: impl Fn(&World, usize) -> bool) -> Option<usize> {
     let meant: Vec<usize> = (0..world.clients.len()).filter(|client| is_meant(world, *client)).collect();
     (!meant.is_empty()).then(|| world.chance.pick(&meant))
-}
-
-impl World {
-    pub(super) fn resume_all(&mut self, client: usize) {
-        for filter in self.clients[client].away() {
-            self.subscribe(client, &filter);
-        }
-    }
-
-    /// Asks for a filter in the client's present session, from where the filter stands.
-    pub(super) fn subscribe(&mut self, client: usize, filter: &Filter) {
-        if !self.is_open(client) || self.clients[client].leaving.contains_key(filter) {
-            return;
-        }
-        let super::client::Client { link: Some(link), followed, .. } = &mut self.clients[client] else {
-            return;
-        };
-        let followed = &followed[filter];
-        let ((after, last), echo, on_slow) = (followed.ask(), followed.echo, followed.on_slow);
-        let id = link.next_id();
-        let acknowledged = self.nodes[link.node].acknowledged;
-        link.asked.insert(id, Asked::Subscribe { filter: filter.clone(), acknowledged });
-        link.subscribed.insert(filter.clone());
-        let last = (last > 0).then_some(last);
-        let after = after.map(Cursor::from);
-        let options = SubscribeOptions { after, last, echo, on_slow, ..Default::default() };
-        self.send(client, &Request::Subscribe { id, filter: filter.clone(), options });
-        self.settle();
-    }
-
-    /// A node does all that it has to do; false if that was nothing.
-    pub(super) fn get_on(&mut self, node: usize) -> bool {
-        let mut worked = false;
-        for _ in 0..1_000 {
-            let now_ms = self.now_ms;
-            let mut idle = !self.take_asks(node);
-            while self.carry_out_next(node) | self.call_next(node) {
-                idle = false;
-            }
-            while self.tell_next(node, true) || self.tell_next(node, false) {
-                idle = false;
-            }
-            for worker in 0..WORKERS {
-                idle &= !self.nodes[node].workers[worker].has_dirty();
-                self.write_dirty(node, worker, usize::MAX);
-                idle &= !self.nodes[node].deliver(now_ms, worker);
-            }
-            self.settle();
-            if idle {
-                return worked;
-            }
-            worked = true;
-        }
-        panic!("node {node} never comes to rest");
-    }
-
-    /// The daemon takes what its core asks for; false if that is nothing.
-    pub(super) fn take_asks(&mut self, node: usize) -> bool {
-        let some = self.nodes[node].take_asks();
-        if self.nodes[node].daemon.connection.as_ref().is_some_and(|connection| connection.is_given_up) {
-            self.cut_node(node, "the core asks for another connection");
-        }
-        some
-    }
-
-    pub(super) fn pass_time(&mut self, ms: u64) {
-        let end_ms = self.now_ms + ms;
-        while self.now_ms < end_ms {
-            let late_ms = self.now_ms + self.settings.limits.heartbeat_ms.min(1_000);
-            let due_ms = self.nodes.iter().filter_map(Node::next_timeout).min().unwrap_or(end_ms);
-            let next_ms = if self.settings.is_punctual { due_ms.max(self.now_ms + 1) } else { late_ms };
-            self.now_ms = end_ms.min(next_ms);
-            let now_ms = self.now_ms;
-            for node in 0..self.nodes.len() {
-                self.nodes[node].tick(now_ms);
-            }
-            self.give_up();
-            self.settle();
-        }
-    }
 }

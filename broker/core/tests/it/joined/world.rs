@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use fanfare_core::{ClearCompletion, Draft, Published, Publishing, Refusal, SessionKey, Ticket, Told};
-use fanfare_protocol::{Encoding, ErrorCode, Frame, Gap, Position, Request, Topic, decode_request};
+use fanfare_core::{ClearCompletion, Draft, Published, Publishing, Refusal, Ticket, Told};
+use fanfare_protocol::{Encoding, ErrorCode, Frame, Gap, Position, Request, Topic};
 
-use super::client::{Asked, Client, Heard};
 use super::daemon::{Connection, Spread};
 use super::node::{Node, WORKERS};
 use super::redis::Server;
@@ -14,6 +13,7 @@ use super::settings::{Settings, TOPICS};
 use super::story::Tally;
 use super::truth::Truth;
 use crate::it::chance::Chance;
+use crate::it::client::{Client, Heard};
 use crate::it::pipe::Read;
 
 /// With more bytes of history than this no node trims for want of them.
@@ -169,7 +169,7 @@ impl World {
         };
         self.unknown.retain(|other| *other != tag);
         let now = self.nodes[node].now(self.now_ms);
-        let publishing = self.nodes[node].broker.publish(now, draft, completion);
+        let publishing = self.nodes[node].driven.broker.publish(now, draft, completion);
         self.trace(|| format!("publish of {tag} on node {node}: {publishing:?}"));
         match publishing {
             Publishing::Done(result) => self.published(node, tag, &result.map_err(|refusal| refusal.code())),
@@ -189,7 +189,7 @@ impl World {
         self.trace(|| format!("{tag} is answered by node {node}: {result:?}"));
         match result {
             Ok(position) => {
-                let fact = self.truth.fact(position).expect("what is answered was numbered");
+                let fact = self.truth.facts.fact(position).expect("what is answered was numbered");
                 assert_eq!(fact.tag, tag, "a publish is at the position answered");
                 self.tally.acknowledged += 1;
                 let before = self.nodes[node].acknowledged;
@@ -219,7 +219,7 @@ impl World {
     pub(super) fn give_up(&mut self) {
         let now_ms = self.now_ms;
         for wait in self.waits.extract_if(.., |wait| wait.until_ms <= now_ms) {
-            self.nodes[wait.node].broker.cancel(wait.ticket);
+            self.nodes[wait.node].driven.broker.cancel(wait.ticket);
             self.unknown.push(wait.tag);
         }
     }
@@ -239,7 +239,8 @@ impl World {
     pub(super) fn connect(&mut self, client: usize) {
         let (node, worker) = (self.chance.below(self.nodes.len()), self.chance.below(WORKERS));
         let (encoding, bytes) = (self.clients[client].encoding, self.settings.pipe_bytes);
-        let link = self.nodes[node].open(node, self.now_ms, worker, encoding, bytes);
+        let now = self.nodes[node].now(self.now_ms);
+        let link = self.nodes[node].driven.open(now, node, worker, encoding, bytes);
         self.trace(|| format!("client {client} connects to node {node}, worker {worker}, as {:?}", link.who));
         self.clients[client].link = Some(link);
     }
@@ -247,75 +248,55 @@ impl World {
     pub(super) fn cut_client(&mut self, client: usize) {
         let Some(link) = self.clients[client].cut() else { return };
         self.trace(|| format!("client {client} is cut"));
-        self.nodes[link.node].workers[link.worker].remove(link.key);
-        let asked = link.asked.into_values();
-        let published =
-            asked.filter_map(|asked| if let Asked::Publish(tag) = asked { Some(tag) } else { None });
-        self.unknown.extend(published);
+        self.nodes[link.node].driven.remove(&link);
+        self.unknown.extend(link.publishes());
     }
 
-    /// Hands a request of a client to its session, by way of its encoding.
     pub(super) fn send(&mut self, client: usize, request: &Request) {
-        let Some(link) = &self.clients[client].link else { return };
-        let (node, worker, key, mut bytes) = (link.node, link.worker, link.key, Vec::new());
-        self.trace(|| format!("client {client} asks {request:?}"));
-        let encoding = self.clients[client].encoding;
-        request.encode(encoding, &mut bytes);
-        let request = decode_request(encoding, &bytes).expect("a client writes what can be read");
-        let node = &mut self.nodes[node];
+        if self.clients[client].link.is_some() {
+            self.trace(|| format!("client {client} asks {request:?}"));
+        }
+        let Client { link: Some(link), encoding, .. } = &self.clients[client] else { return };
+        let node = &mut self.nodes[link.node];
         let now = node.now(self.now_ms);
-        node.workers[worker].handle(now, key, request);
+        node.driven.send(now, link, *encoding, request);
     }
 
     /// True if the client has a session that takes requests.
     pub(super) fn is_open(&self, client: usize) -> bool {
-        let Some(link) = &self.clients[client].link else { return false };
-        let node = &self.nodes[link.node];
-        let session = node.workers[link.worker].session(link.key);
-        session.is_some_and(|session| session.closing().is_none() && !session.is_paused(node.broker.limits()))
+        let link = self.clients[client].link.as_ref();
+        link.is_some_and(|link| self.nodes[link.node].driven.is_open(link))
+    }
+
+    /// A pass of a worker; true if more may wait.
+    pub(super) fn deliver(&mut self, node: usize, worker: usize) -> bool {
+        let now = self.nodes[node].now(self.now_ms);
+        self.nodes[node].driven.deliver(now, worker)
     }
 
     /// Writes to the sessions that the worker names, at most so many, as the daemon does.
     pub(super) fn write_dirty(&mut self, node: usize, worker: usize, most: usize) -> bool {
-        for _ in 0..most {
-            let Some(key) = self.nodes[node].workers[worker].next_dirty() else { return false };
-            self.write(node, worker, key);
-        }
-        self.nodes[node].workers[worker].has_dirty()
-    }
-
-    fn write(&mut self, node: usize, worker: usize, key: SessionKey) {
-        let mut links = self.clients.iter_mut().filter_map(|client| client.link.as_mut());
-        let found = links.find(|link| (link.node, link.worker, link.key) == (node, worker, key));
-        let Some(link) = found.filter(|link| !link.pipe.is_blocked) else { return };
         let now = self.nodes[node].now(self.now_ms);
-        let worker = &mut self.nodes[node].workers[worker];
-        link.pipe.write(worker, key);
-        if worker.is_replaying(key) {
-            worker.pull(now, key);
-        }
+        let links = self.clients.iter_mut().filter_map(|client| client.link.as_mut());
+        let links = links.filter(|link| link.node == node);
+        self.nodes[node].driven.write_dirty(now, worker, most, links)
     }
 
     /// The client reads at most so many frames; false if there were fewer.
     pub(super) fn read(&mut self, client: usize, most: usize) -> bool {
         for _ in 0..most {
             let Some(link) = self.clients[client].link.as_mut() else { return false };
-            let was_blocked = link.pipe.is_blocked;
-            let read = link.pipe.read();
-            let (node, worker, key) = (link.node, link.worker, link.key);
-            let was_blocked = was_blocked && !link.pipe.is_blocked;
-            if was_blocked {
-                self.write(node, worker, key);
-            }
-            match read {
-                None => return was_blocked,
-                Some(Read::Closed) => {
+            let node = link.node;
+            let now = self.nodes[node].now(self.now_ms);
+            match self.nodes[node].driven.read(now, link) {
+                (None, has_room) => return has_room,
+                (Some(Read::Closed), _) => {
                     self.trace(|| format!("client {client} is closed"));
                     self.tally.closed += 1;
                     self.cut_client(client);
                     return true;
                 }
-                Some(Read::Frame(frame)) => self.received(client, node, frame),
+                (Some(Read::Frame(frame)), _) => self.received(client, node, frame),
             }
         }
         true
@@ -325,14 +306,11 @@ impl World {
         self.trace(|| format!("client {client} reads {frame:?}"));
         self.count(&frame);
         self.check_holes(node, &frame);
-        match self.clients[client].receive(&self.truth, self.now_ms, frame) {
+        match self.clients[client].receive(&self.truth.facts, self.now_ms, frame) {
             Heard::Nothing => {}
             Heard::Ping => self.send(client, &Request::Pong),
             Heard::Read(messages) => self.tally.read += messages,
-            Heard::Published { tag, result } => {
-                let position = result.map(|body| body.position.expect("a publish is told its position"));
-                self.answered(node, tag, position);
-            }
+            Heard::Published { tag, result } => self.answered(node, tag, result),
         }
     }
 
@@ -366,7 +344,7 @@ impl World {
     pub(super) fn clear(&mut self, node: usize, topic: &Topic) {
         let now = self.nodes[node].now(self.now_ms);
         let completion = || -> ClearCompletion { Box::new(|_, _| ()) };
-        let clearing = self.nodes[node].broker.clear_everywhere(now, topic, completion);
+        let clearing = self.nodes[node].driven.broker.clear_everywhere(now, topic, completion);
         self.trace(|| format!("node {node} clears {topic}: {clearing:?}"));
     }
 }

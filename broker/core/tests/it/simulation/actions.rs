@@ -4,11 +4,12 @@ use bytes::Bytes;
 use fanfare_core::Filters;
 use fanfare_protocol::{Cursor, Filter, Payload, Position, Publication, Request, SubscribeOptions, Topic};
 
-use super::followed::Followed;
-use super::link::Asked;
-use super::model::{Drafted, Who};
+use super::model::Drafted;
 use super::settings::{FILTERS, TOPICS};
 use super::world::{WORKERS, World};
+use crate::it::client::{Asked, Begins, Client, Link};
+use crate::it::facts::Who;
+use crate::it::followed::Followed;
 
 impl World {
     pub(super) fn pick_client(&mut self, is_meant: impl Fn(&World, usize) -> bool) -> Option<usize> {
@@ -39,9 +40,7 @@ impl World {
 
     pub(super) fn send_publish(&mut self, client: usize, tag: usize) {
         let Some(link) = &mut self.clients[client].link else { return };
-        let id = link.next_id();
-        link.asked.insert(id, Asked::Publish(tag));
-        link.published.push(tag);
+        let id = link.ask(Asked::Publish(tag));
         let Drafted { topic, publication, .. } = &self.model.drafts[tag];
         let request = Request::Publish { id, topic: topic.clone(), publication: publication.clone() };
         self.send(client, &request);
@@ -51,20 +50,24 @@ impl World {
     pub(super) fn connect(&mut self, client: usize) {
         let worker = self.chance.below(WORKERS);
         let (encoding, pipe_bytes) = (self.clients[client].encoding, self.settings.pipe_bytes);
-        let link = self.open(worker, encoding, pipe_bytes);
+        let link = self.driven.open(self.now(), 0, worker, encoding, pipe_bytes);
         self.trace(|| format!("client {client} connects as {:?}", link.who));
         self.clients[client].link = Some(link);
     }
 
     pub(super) fn cut(&mut self, client: usize) {
-        let Some(mut link) = self.clients[client].cut(&self.model, self.now_ms) else { return };
+        let Some(link) = self.clients[client].cut() else { return };
         if self.chance.one_in(3) {
-            link.is_dead = true;
             self.abandoned.push(link);
         } else {
-            self.workers[link.worker].remove(link.key);
-            link.published.drain(..).for_each(|tag| self.model.drafts[tag].ended());
+            self.end(&link);
         }
+    }
+
+    /// The broker knows that a connection is gone.
+    pub(super) fn end(&mut self, link: &Link) {
+        self.driven.remove(link);
+        link.publishes().for_each(|tag| self.model.drafts[tag].ended());
     }
 
     /// A few filters, most of them topics, to be followed as one.
@@ -97,15 +100,15 @@ impl World {
         if !self.is_open(client) {
             return;
         }
-        let super::client::Client { link: Some(link), followed, .. } = &mut self.clients[client] else {
+        let Client { link: Some(link), followed, .. } = &mut self.clients[client] else {
             return;
         };
         let followed = &followed[filter];
         let ((after, last), echo, on_slow) = (followed.ask(), followed.echo, followed.on_slow);
         let cursor = after.unwrap_or(self.model.top());
         let resumed = after.map(|after| self.model.is_whole(&followed.filters, after));
-        let id = link.next_id();
-        link.asked.insert(id, Asked::Subscribe { filter: filter.clone(), cursor, resumed });
+        let begins = Begins::At(cursor, resumed);
+        let id = link.ask(Asked::Subscribe { filter: filter.clone(), begins });
         link.subscribed.insert(filter.clone());
         let last = (last > 0).then_some(last);
         let options =
@@ -118,7 +121,7 @@ impl World {
         while self.now_ms < end_ms {
             self.now_ms = end_ms.min(self.now_ms + self.settings.limits.heartbeat_ms);
             let now = self.now();
-            self.workers.iter_mut().for_each(|worker| worker.tick(now));
+            self.driven.workers.iter_mut().for_each(|worker| worker.tick(now));
             self.give_up();
             self.settle();
         }
@@ -128,7 +131,7 @@ impl World {
         let worker = self.chance.below(WORKERS);
         let (now, reader) = (self.now(), &mut self.readers[index]);
         let after = reader.cursor.map(Cursor::from);
-        let worker = &mut self.workers[worker];
+        let worker = &mut self.driven.workers[worker];
         let polled = worker.poll(now, &reader.filters, after.as_ref(), limit, Box::new(|| ()));
         let (history, key) = polled.unwrap();
         key.into_iter().for_each(|key| worker.end_poll(key));
@@ -136,19 +139,22 @@ impl World {
         for event in history.events {
             match event {
                 fanfare_core::ReplayEvent::Message(entry) => {
-                    reader.message(&self.model, &entry.message, now.ms())
+                    reader.message(&self.model.facts, &entry.message, now.ms())
                 }
-                fanfare_core::ReplayEvent::Gap(gap) => reader.gap(&self.model, &gap, now.ms()),
+                fanfare_core::ReplayEvent::Gap(gap) => {
+                    self.model.check_gap(reader, &gap);
+                    reader.gap(&self.model.facts, &gap, now.ms());
+                }
             }
         }
-        reader.ping(&self.model, history.cursor, now.ms());
+        reader.move_up(&self.model.facts, history.cursor, now.ms());
         assert!(history.more || history.cursor == self.model.top(), "all was read");
         history.more
     }
 
     pub(super) fn check_topics(&self) {
         let all = Filter::parse(">").unwrap();
-        let listed = self.broker.list_topics(&all, None, usize::MAX).into_iter();
+        let listed = self.driven.broker.list_topics(&all, None, usize::MAX).into_iter();
         let listed: Vec<_> =
             listed.map(|topic| (topic.name, topic.position.seq, topic.published, topic.kept)).collect();
         assert_eq!(listed, self.model.topics(), "topics are remembered and forgotten by the rules");

@@ -2,21 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare_core::{Entry, Filters, Limits, SessionId, TopicRules};
+use fanfare_core::{Entry, Filters, Limits, TopicRules};
 use fanfare_protocol::{Epoch, Position, Publication, Topic};
 
-/// A position whose lives are in order of time; a life that never was comes before all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) life: i32,
-    pub(super) seq: u64,
-}
-
-/// A session, by the broker's life and its name there.
-pub(super) type Who = (u64, SessionId);
-
-/// Whoever reads without a session.
-pub(super) const NOBODY: Who = (0, SessionId(0));
+use crate::it::facts::{Fact, Facts, Who};
 
 /// Something that was to be published; its place among the drafts is its tag.
 #[derive(Debug)]
@@ -50,15 +39,10 @@ impl Drafted {
     }
 }
 
-/// A message as it was numbered.
+/// A message that the rules keep.
 #[derive(Debug)]
-pub(super) struct Record {
-    pub(super) place: Place,
-    pub(super) topic: Topic,
-    pub(super) tag: usize,
-    pub(super) origin: Option<Who>,
-    pub(super) expires_ms: Option<u64>,
-    pub(super) is_kept: bool,
+struct Kept {
+    topic: Topic,
     numbered_ms: u64,
     cost: usize,
 }
@@ -80,12 +64,11 @@ pub(super) struct RememberedKey {
 
 pub(super) struct Model {
     pub(super) limits: Limits,
-    pub(super) rules: TopicRules,
     lives: Vec<u64>,
-    pub(super) records: Vec<Record>,
+    pub(super) facts: Facts,
     pub(super) drafts: Vec<Drafted>,
-    /// Where the records of the current life begin.
-    begin: usize,
+    /// By seq, of the current life.
+    kept: BTreeMap<u64, Kept>,
     topics: BTreeMap<Topic, TopicState>,
     pub(super) floor: u64,
     /// All floors of the current life.
@@ -95,43 +78,38 @@ pub(super) struct Model {
     pub(super) waiting: Vec<usize>,
     /// How many of them waited before this step.
     pub(super) waiting_before: usize,
-    /// The newest tag of each session, retried ones aside.
-    newest_tags: BTreeMap<Who, usize>,
 }
 
 impl Model {
     pub(super) fn new(limits: Limits, rules: TopicRules) -> Model {
         Model {
             limits,
-            rules,
             lives: Vec::new(),
-            records: Vec::new(),
+            facts: Facts::new(rules),
             drafts: Vec::new(),
-            begin: 0,
+            kept: BTreeMap::new(),
             topics: BTreeMap::new(),
             floor: 0,
             floors: BTreeSet::new(),
             keys: BTreeMap::new(),
             waiting: Vec::new(),
             waiting_before: 0,
-            newest_tags: BTreeMap::new(),
         }
     }
 
     /// A broker with this life begins and remembers nothing.
     pub(super) fn begin_life(&mut self, life: u64) {
         self.lives.push(life);
-        self.begin = self.records.len();
+        self.facts.begin_life(self.epoch(), None);
         self.drafts
             .iter_mut()
             .filter(|draft| draft.position.is_none())
             .for_each(|draft| draft.is_dead = true);
-        self.records.iter_mut().for_each(|record| record.is_kept = false);
+        self.kept.clear();
         self.topics.clear();
         (self.floor, self.floors) = (0, BTreeSet::from([0]));
         self.keys.clear();
         self.waiting.clear();
-        self.newest_tags.clear();
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -143,34 +121,15 @@ impl Model {
     }
 
     pub(super) fn seq(&self) -> u64 {
-        (self.records.len() - self.begin) as u64
+        self.top().seq
     }
 
     pub(super) fn top(&self) -> Position {
-        Position { epoch: self.epoch(), seq: self.seq() }
+        self.facts.top(self.epoch()).expect("the life has begun")
     }
 
-    pub(super) fn place(&self, position: Position) -> Place {
-        let life = self.lives.iter().position(|life| *life == position.epoch.life);
-        Place { life: life.map_or(-1, |life| life as i32), seq: position.seq }
-    }
-
-    pub(super) fn record_at(&self, position: Position) -> Option<&Record> {
-        let place = self.place(position);
-        let index = self.records.binary_search_by_key(&place, |record| record.place).ok()?;
-        Some(&self.records[index])
-    }
-
-    /// The records in `(from, to]`.
-    pub(super) fn between(&self, from: Place, to: Place) -> &[Record] {
-        let first = self.records.partition_point(|record| record.place <= from);
-        let end = self.records.partition_point(|record| record.place <= to);
-        &self.records[first..end.max(first)]
-    }
-
-    /// The records of the current life.
-    pub(super) fn current(&self) -> &[Record] {
-        &self.records[self.begin..]
+    pub(super) fn is_kept(&self, fact: &Fact) -> bool {
+        fact.position.epoch == self.epoch() && self.kept.contains_key(&fact.position.seq)
     }
 
     /// The draft of this tag was numbered at `position`.
@@ -183,10 +142,8 @@ impl Model {
         let (topic, origin) = (draft.topic.clone(), draft.origin);
         self.check_turn(tag);
         self.waiting.retain(|waiting| *waiting != tag);
-        let ttl_s = draft.publication.ttl_s;
-        if let (Some(session), false) = (origin, draft.is_retried) {
-            let before = self.newest_tags.insert(session, tag);
-            assert!(before < Some(tag), "publishes of one session keep their order: {before:?} before {tag}");
+        if let (Some(session), false) = (origin, self.drafts[tag].is_retried) {
+            self.facts.note_turn(session, tag);
         }
         self.drafts[tag].position = Some(position);
         self.remember_key(position, tag, now_ms);
@@ -194,20 +151,23 @@ impl Model {
         let state = self.topics.get_mut(&topic).expect("it was made above");
         (state.last, state.last_ms) = (position.seq, now_ms);
         state.published += 1;
-        let cost = self.cost(tag);
-        self.records.push(Record {
-            place: self.place(position),
-            topic: topic.clone(),
+        self.kept
+            .insert(position.seq, Kept { topic: topic.clone(), numbered_ms: now_ms, cost: self.cost(tag) });
+        let publication = self.drafts[tag].publication.clone();
+        let expires_ms = publication.ttl_s.map(|ttl_s| now_ms + u64::from(ttl_s) * 1_000);
+        let topic_of = topic.clone();
+        self.facts.number(Fact {
+            position,
+            topic: topic_of,
+            publication,
             tag,
             origin,
-            expires_ms: ttl_s.map(|ttl_s| now_ms + u64::from(ttl_s) * 1_000),
-            is_kept: true,
+            expires_ms,
             numbered_ms: now_ms,
-            cost,
         });
-        let count = self.rules.rule_for(topic.as_str()).0.count;
+        let count = self.facts.rules.rule_for(topic.as_str()).0.count;
         while self.kept_of(&topic).count() > count {
-            self.trim_oldest(|record| record.topic == topic);
+            self.trim_oldest(|kept| kept.topic == topic);
         }
         while self.kept().1 > self.limits.history_bytes {
             self.trim_oldest(|_| true);
@@ -215,11 +175,8 @@ impl Model {
     }
 
     pub(super) fn sweep(&mut self, now_ms: u64) {
-        let (begin, rules) = (self.begin, &self.rules);
-        for record in &mut self.records[begin..] {
-            let age_ms = rules.rule_for(record.topic.as_str()).0.age_ms;
-            record.is_kept &= record.numbered_ms + age_ms > now_ms;
-        }
+        let rules = &self.facts.rules;
+        self.kept.retain(|_, kept| kept.numbered_ms + rules.rule_for(kept.topic.as_str()).0.age_ms > now_ms);
         let idle: Vec<Topic> = self
             .topics
             .iter()
@@ -234,9 +191,7 @@ impl Model {
     }
 
     pub(super) fn clear(&mut self, topic: &Topic) -> usize {
-        let begin = self.begin;
-        let kept = self.records[begin..].iter_mut().filter(|record| record.is_kept && record.topic == *topic);
-        kept.map(|record| record.is_kept = false).count()
+        self.kept.extract_if(.., |_, kept| kept.topic == *topic).count()
     }
 
     /// True if a publish to `topic` needs a further topic and there can be none.
@@ -253,8 +208,8 @@ impl Model {
         if after.seq < self.floor && !self.know_since(filters, after.seq) {
             return false;
         }
-        let above = self.between(self.place(after), self.place(self.top()));
-        above.iter().all(|record| record.is_kept || !filters.matches(record.topic.as_str()))
+        let mut above = self.facts.between(after.seq, self.top());
+        above.all(|fact| self.is_kept(fact) || !filters.matches(fact.topic.as_str()))
     }
 
     /// True if the filters are topics that were not forgotten since `seq`.
@@ -275,12 +230,11 @@ impl Model {
 
     /// How many messages are kept, and what they cost.
     pub(super) fn kept(&self) -> (usize, usize) {
-        let kept = self.current().iter().filter(|record| record.is_kept);
-        kept.fold((0, 0), |(count, bytes), record| (count + 1, bytes + record.cost))
+        (self.kept.len(), self.kept.values().map(|kept| kept.cost).sum())
     }
 
-    pub(super) fn kept_of(&self, topic: &Topic) -> impl DoubleEndedIterator<Item = &Record> {
-        self.current().iter().filter(move |record| record.is_kept && record.topic == *topic)
+    fn kept_of(&self, topic: &Topic) -> impl Iterator<Item = &Kept> {
+        self.kept.values().filter(move |kept| kept.topic == *topic)
     }
 
     /// None overtakes another to the same topic: neither one that waits with it nor, as long as nothing else changes,
@@ -327,10 +281,9 @@ impl Model {
         self.floors.insert(self.floor);
     }
 
-    fn trim_oldest(&mut self, which: impl Fn(&Record) -> bool) {
-        let begin = self.begin;
-        let oldest = self.records[begin..].iter_mut().find(|record| record.is_kept && which(record));
-        oldest.expect("there is a message to trim").is_kept = false;
+    fn trim_oldest(&mut self, which: impl Fn(&Kept) -> bool) {
+        let oldest = self.kept.iter().find(|(_, kept)| which(kept)).map(|(seq, _)| *seq);
+        self.kept.remove(&oldest.expect("there is a message to trim"));
     }
 
     fn cost(&self, tag: usize) -> usize {

@@ -23,8 +23,8 @@ impl World {
         };
         let is_full = self.model.is_full_for(&topic);
         let draft = fanfare_core::Draft { topic, publication, origin: None, deaf: 0 };
-        let before = self.broker.stats();
-        let publishing = self.broker.publish(self.now(), draft, completion);
+        let before = self.driven.broker.stats();
+        let publishing = self.driven.broker.publish(self.now(), draft, completion);
         self.trace(|| format!("publish of {tag} by HTTP: {publishing:?}"));
         match (publishing, known) {
             (Publishing::Done(Ok(published)), Some((first, position))) => {
@@ -71,7 +71,7 @@ impl World {
     pub(super) fn give_up(&mut self) {
         let now_ms = self.now_ms;
         for wait in self.waits.extract_if(.., |wait| wait.until_ms <= now_ms) {
-            if self.broker.cancel(wait.ticket) {
+            if self.driven.broker.cancel(wait.ticket) {
                 self.model.waiting.retain(|tag| *tag != wait.tag);
                 self.answers.push((wait.tag, Err(ErrorCode::Overloaded)));
             }

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use fanfare_protocol::{ErrorCode, Frame, Payload, Position, Request};
+use fanfare_protocol::{ErrorCode, Frame, Position, Request};
 
 use super::world::{WORKERS, World};
+use crate::it::facts::tag_of;
 use crate::it::pipe::Read;
 
 impl World {
@@ -19,7 +20,7 @@ impl World {
             self.answers
                 .push((tag, result.map(|published| published.position).map_err(|refusal| refusal.code())));
         }
-        let new = self.broker.stats().seq;
+        let new = self.driven.broker.stats().seq;
         self.numbered.retain(|(position, _)| position.seq > self.model.seq());
         self.numbered.sort_unstable();
         self.numbered.dedup();
@@ -37,7 +38,7 @@ impl World {
 
     /// A publish of a session that was numbered at once.
     pub(super) fn note_numbered(&mut self, tag: usize) {
-        if self.witness.is_none() && self.broker.stats().seq > self.model.seq() {
+        if self.witness.is_none() && self.driven.broker.stats().seq > self.model.seq() {
             let position = Position { seq: self.model.seq() + 1, ..self.model.top() };
             self.numbered.push((position, tag));
         }
@@ -46,13 +47,13 @@ impl World {
     fn ask_witness(&mut self) {
         let now = self.now();
         let Some(link) = &mut self.witness else { return };
-        let worker = &mut self.workers[WORKERS];
-        while self.woken[WORKERS].swap(false, Ordering::Relaxed) || worker.has_work() {
+        let worker = &mut self.driven.workers[WORKERS];
+        while self.driven.woken[WORKERS].swap(false, Ordering::Relaxed) || worker.has_work() {
             let moved = worker.deliver(now);
-            self.woken[WORKERS].fetch_or(moved, Ordering::Relaxed);
+            self.driven.woken[WORKERS].fetch_or(moved, Ordering::Relaxed);
             while worker.next_dirty().is_some() {}
-            link.write(worker);
-            while let Some(Read::Frame(frame)) = link.read() {
+            link.pipe.write(worker, link.key);
+            while let Some(Read::Frame(frame)) = link.pipe.read() {
                 if let Frame::Message(message) = &frame {
                     self.numbered.push((message.position, tag_of(&message.payload)));
                 } else if let Frame::Ping { .. } = &frame {
@@ -68,8 +69,8 @@ impl World {
     fn check_answer(&mut self, tag: usize, result: Result<Position, ErrorCode>) {
         match result {
             Ok(position) => {
-                let record = self.model.record_at(position).expect("what was answered is published");
-                assert_eq!(record.tag, tag, "a publish is at the position answered");
+                let fact = self.model.facts.fact(position).expect("what was answered is published");
+                assert_eq!(fact.tag, tag, "a publish is at the position answered");
             }
             Err(_) => {
                 let draft = &mut self.model.drafts[tag];
@@ -83,19 +84,17 @@ impl World {
     fn note_closed(&mut self) {
         let links = self.clients.iter_mut().filter_map(|client| client.link.as_mut());
         for link in links.chain(&mut self.abandoned) {
-            let session = self.workers[link.worker].session(link.key);
+            let session = self.driven.workers[link.worker].session(link.key);
             if session.is_none_or(|session| session.closing().is_some()) {
                 link.subscribed.clear();
-                for tag in link.published.drain(..) {
-                    self.model.drafts[tag].ended();
-                }
+                link.publishes().for_each(|tag| self.model.drafts[tag].ended());
             }
         }
     }
 
     /// The broker keeps and counts what the rules say.
     fn check_stats(&self) {
-        let stats = self.broker.stats();
+        let stats = self.driven.broker.stats();
         let polls = self.polls.iter().filter(|poll| !poll.is_ready.get());
         let polls: usize = polls.map(|poll| poll.filters.len()).sum();
         let subscriptions: usize = self.links().map(|link| link.subscribed.len()).sum();
@@ -112,17 +111,11 @@ impl World {
             "what the rules keep is kept and counted"
         );
         for link in self.links() {
-            let Some(session) = self.workers[link.worker].session(link.key) else { continue };
+            let Some(session) = self.driven.workers[link.worker].session(link.key) else { continue };
             let (outbox, limits) = (session.outbox(), &self.settings.limits);
             assert!(outbox.items() <= limits.outbox_items + 2, "{} items wait", outbox.items());
             let most = limits.outbox_bytes + self.settings.payload_bytes + 400;
             assert!(outbox.bytes() <= most, "{} bytes wait", outbox.bytes());
         }
     }
-}
-
-/// The tag that a payload begins with.
-fn tag_of(payload: &Payload) -> usize {
-    let text = std::str::from_utf8(payload.bytes()).unwrap();
-    text.split(' ').next().and_then(|tag| tag.parse().ok()).expect("a payload begins with its tag")
 }

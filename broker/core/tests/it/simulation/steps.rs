@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use fanfare_protocol::{Cursor, Epoch, ErrorCode, Filter, Position, Request, SubscribeOptions};
 
-use super::client::single;
-use super::followed::Followed;
-use super::link::Asked;
-use super::model::{Drafted, NOBODY};
+use super::model::Drafted;
 use super::settings::FILTERS;
 use super::world::{Poll, WORKERS, World};
+use crate::it::client::{Asked, single};
+use crate::it::facts::NOBODY;
+use crate::it::followed::Followed;
 
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -91,12 +91,12 @@ fn retry(world: &mut World) {
 
 fn deliver(world: &mut World) {
     let worker = world.chance.below(WORKERS);
-    let in_order = !world.workers[worker].has_dirty() || world.chance.one_in(4);
+    let in_order = !world.driven.workers[worker].has_dirty() || world.chance.one_in(4);
     if in_order {
         let in_vain = world.chance.one_in(8);
-        world.woken[worker].fetch_or(in_vain, Ordering::Relaxed);
+        world.driven.woken[worker].fetch_or(in_vain, Ordering::Relaxed);
         for _ in 0..if world.settings.floods { world.chance.pick(&[1, 8]) } else { 1 } {
-            world.deliver(worker);
+            world.driven.deliver(world.now(), worker);
         }
     }
 }
@@ -155,7 +155,7 @@ fn cut(world: &mut World) {
 fn send_away(world: &mut World) {
     let client = world.chance.below(world.clients.len());
     let Some(link) = &world.clients[client].link else { return };
-    world.workers[link.worker].send_away(link.key, 300);
+    world.driven.workers[link.worker].send_away(link.key, 300);
 }
 
 /// The broker notices that a connection broke off.
@@ -164,9 +164,8 @@ fn notice(world: &mut World) {
         return;
     }
     let index = world.chance.below(world.abandoned.len());
-    let mut link = world.abandoned.swap_remove(index);
-    world.workers[link.worker].remove(link.key);
-    link.published.drain(..).for_each(|tag| world.model.drafts[tag].ended());
+    let link = world.abandoned.swap_remove(index);
+    world.end(&link);
 }
 
 fn follow(world: &mut World) {
@@ -190,13 +189,12 @@ fn follow_from(world: &mut World) {
 fn subscribe_twice(world: &mut World) {
     let Some(client) = world.pick_client(World::is_open) else { return };
     let Some(link) = &mut world.clients[client].link else { return };
-    let id = link.next_id();
     let filter = Filter::parse(world.chance.pick(&FILTERS)).unwrap();
     let request = if link.subscribed.contains(&filter) {
-        link.asked.insert(id, Asked::Refused(ErrorCode::AlreadySubscribed));
+        let id = link.ask(Asked::Refused(ErrorCode::AlreadySubscribed));
         Request::Subscribe { id, filter, options: SubscribeOptions::default() }
     } else {
-        link.asked.insert(id, Asked::Refused(ErrorCode::NotSubscribed));
+        let id = link.ask(Asked::Refused(ErrorCode::NotSubscribed));
         Request::Unsubscribe { id, filter }
     };
     world.send(client, &request);
@@ -216,8 +214,7 @@ fn leave(world: &mut World) {
     }
     let Some(followed) = client.followed.remove(&filter) else { return };
     client.leaving.insert(filter.clone(), followed);
-    let id = link.next_id();
-    link.asked.insert(id, Asked::Unsubscribe(filter.clone()));
+    let id = link.ask(Asked::Unsubscribe(filter.clone()));
     world.send(index, &Request::Unsubscribe { id, filter: filter.clone() });
     if world.chance.one_in(2) {
         world.settle();
@@ -237,14 +234,14 @@ fn time(world: &mut World) {
 
 fn sweep(world: &mut World) {
     let now = world.now();
-    world.broker.sweep(now);
+    world.driven.broker.sweep(now);
     world.model.sweep(now.ms());
     world.check_topics();
 }
 
 fn clear(world: &mut World) {
     let topic = world.draw_topic();
-    let cleared = world.broker.clear(&topic);
+    let cleared = world.driven.broker.clear(&topic);
     assert_eq!(cleared, world.model.clear(&topic), "what is kept of {topic} is cleared");
 }
 
@@ -255,7 +252,7 @@ fn history(world: &mut World) {
         let seq = world.chance.below(world.model.seq() as usize + 3) as u64;
         let after = Position { seq, ..world.model.top() };
         let mut reader = Followed::new(filters, Some(after), 0, true);
-        reader.begins(&world.model, NOBODY, after);
+        reader.begins(&world.model.facts, NOBODY, after);
         world.readers.push(reader);
     }
     let index = world.chance.below(world.readers.len());
@@ -271,8 +268,7 @@ fn session_history(world: &mut World) {
     let after = Position { seq, ..world.model.top() };
     let limit = Some(world.chance.pick(&[1, 5, 1_000]));
     let Some(link) = &mut world.clients[client].link else { return };
-    let id = link.next_id();
-    link.asked.insert(id, Asked::History { topic: topic.clone(), after });
+    let id = link.ask(Asked::History { topic: topic.clone(), after: Some(after) });
     world.send(client, &Request::History { id, topic, after: Some(Cursor::from(after)), limit });
 }
 
@@ -283,7 +279,7 @@ fn poll(world: &mut World) {
     let is_ready = Rc::new(Cell::new(false));
     let ready = is_ready.clone();
     let ready = Box::new(move || ready.set(true));
-    let worker = &mut world.workers[index];
+    let worker = &mut world.driven.workers[index];
     let (history, key) = worker.poll(now, &filters, Some(&after), 10, ready).unwrap();
     match key {
         Some(key) => {
@@ -296,7 +292,7 @@ fn poll(world: &mut World) {
         let index = world.chance.below(world.polls.len().max(1));
         if index < world.polls.len() {
             let poll = world.polls.swap_remove(index);
-            world.workers[poll.worker].end_poll(poll.key);
+            world.driven.workers[poll.worker].end_poll(poll.key);
         }
     }
 }
