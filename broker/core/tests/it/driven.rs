@@ -7,7 +7,7 @@ use fanfare_core::{Broker, Now, Wake, Worker};
 use fanfare_protocol::{Encoding, Request, decode_request};
 
 use super::client::Link;
-use super::pipe::Pipe;
+use super::pipe::{Pipe, Read};
 
 pub(super) struct Driven {
     /// The name of the node, or the life of a broker that is alone.
@@ -91,7 +91,7 @@ impl Driven {
     }
 
     /// Writes what a connection takes.
-    pub(super) fn write(&mut self, now: Now, link: &mut Link) {
+    fn write(&mut self, now: Now, link: &mut Link) {
         if link.pipe.is_blocked {
             return;
         }
@@ -102,8 +102,8 @@ impl Driven {
         }
     }
 
-    /// The next frame that a client reads, if one has arrived; a connection that has room again is written to.
-    pub(super) fn read(&mut self, now: Now, link: &mut Link) -> (Option<super::pipe::Read>, bool) {
+    /// The next frame that a client reads, if one has arrived; whether the connection has room again, and was written to.
+    pub(super) fn read(&mut self, now: Now, link: &mut Link) -> (Option<Read>, bool) {
         let was_blocked = link.pipe.is_blocked;
         let read = link.pipe.read();
         let has_room = was_blocked && !link.pipe.is_blocked;

@@ -19,8 +19,14 @@ pub(super) struct Fact {
     pub(super) publication: Publication,
     pub(super) tag: usize,
     pub(super) origin: Option<Who>,
-    pub(super) expires_ms: Option<u64>,
     pub(super) numbered_ms: u64,
+}
+
+impl Fact {
+    pub(super) fn is_expired(&self, now_ms: u64) -> bool {
+        let ttl_s = self.publication.ttl_s;
+        ttl_s.is_some_and(|ttl_s| self.numbered_ms + u64::from(ttl_s) * 1_000 <= now_ms)
+    }
 }
 
 /// One life: what it inherited and what it numbered itself.

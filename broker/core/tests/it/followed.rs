@@ -182,8 +182,7 @@ impl Followed {
         };
         let on_slow = self.on_slow.unwrap_or_else(|| facts.rules.rule_for(fact.topic.as_str()).1);
         let conflated = on_slow == OnSlow::Latest && self.state == State::Live && replaced();
-        let expired = fact.expires_ms.is_some_and(|at| at <= now_ms);
         let own = !self.echo && fact.origin.is_some_and(|origin| self.sessions.contains(&origin));
-        conflated || expired || own
+        conflated || fact.is_expired(now_ms) || own
     }
 }

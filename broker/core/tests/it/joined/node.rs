@@ -8,7 +8,7 @@ use fanfare_core::{Broker, Now, Told, Worker};
 use fanfare_protocol::{Filter, Position, Topic};
 
 use super::daemon::Daemon;
-use super::settings::Settings;
+use super::settings::{Settings, TOPICS};
 use crate::it::chance::wall_ms;
 use crate::it::driven::{Driven, flag};
 
@@ -23,9 +23,8 @@ pub(super) struct Node {
     pub(super) daemon: Daemon,
     /// The newest position that it acknowledged.
     pub(super) acknowledged: Option<Position>,
-    /// The topics that it knows, each with its newest seq and how many of its messages came; where there is room for
-    /// few, up to which seq they may have had to make room for others.
-    listed: BTreeMap<Topic, (u64, u64)>,
+    /// The topics that it knows with their newest seqs, and up to which seq some may have had to make room for others.
+    listed: BTreeMap<Topic, u64>,
     pub(super) evicted: BTreeMap<Topic, u64>,
     /// Its clock is ahead of the servers' by so much.
     ahead_ms: u64,
@@ -57,7 +56,11 @@ impl Node {
     pub(super) fn tell(&mut self, now_ms: u64, told: Told) {
         self.daemon.note(&told);
         let now = self.now(now_ms);
+        let is_one = matches!(told, Told::Message(_));
         self.driven.broker.told(now, told);
+        if self.driven.broker.limits().topics < TOPICS.len() {
+            self.note_evicted(is_one);
+        }
     }
 
     /// Takes what the core asks for, if the daemon was told that there is something.
@@ -74,20 +77,18 @@ impl Node {
         some
     }
 
-    /// Notes which topics had to make room for others, also for a moment.
-    pub(super) fn note_evicted(&mut self) {
+    /// Notes which topics had to make room for others, or in one of several messages may have.
+    fn note_evicted(&mut self, is_one: bool) {
         let listed = self.driven.broker.list_topics(&Filter::parse(">").unwrap(), None, usize::MAX);
-        let listed: BTreeMap<Topic, (u64, u64)> =
-            listed.into_iter().map(|topic| (topic.name, (topic.position.seq, topic.published))).collect();
+        let listed = listed.into_iter().map(|topic| (topic.name, topic.position.seq)).collect();
         let before = std::mem::replace(&mut self.listed, listed);
         if self.listed.len() < self.driven.broker.limits().topics {
             return;
         }
-        let was_there =
-            |topic: &Topic, published: u64| before.get(topic).is_some_and(|known| known.1 <= published);
-        let new = self.listed.iter().filter(|(topic, (_, published))| !was_there(topic, *published));
         let gone = before.iter().filter(|(topic, _)| !self.listed.contains_key(*topic));
-        for (topic, (seq, _)) in new.chain(gone) {
+        let is_new = |topic, seq| before.get(topic).is_none_or(|known| !is_one && known != seq);
+        let new = self.listed.iter().filter(|(topic, seq)| is_new(*topic, *seq));
+        for (topic, seq) in gone.chain(new) {
             let evicted = self.evicted.entry(topic.clone()).or_default();
             *evicted = (*evicted).max(*seq);
         }

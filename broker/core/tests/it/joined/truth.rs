@@ -45,7 +45,7 @@ impl Truth {
     }
 
     pub(super) fn number(&mut self, numbered: &Numbered, now_ms: u64) {
-        let Numbered { message, origin, ttl_s, .. } = numbered;
+        let Numbered { message, origin, .. } = numbered;
         let (position, tag) = (message.position, tag_of(&message.payload));
         let draft = &mut self.drafts[tag];
         let keyed = draft.publication.idempotency_key.is_some();
@@ -67,7 +67,6 @@ impl Truth {
             publication: draft.publication.clone(),
             tag,
             origin: *origin,
-            expires_ms: ttl_s.map(|ttl_s| now_ms + u64::from(ttl_s) * 1_000),
             numbered_ms: now_ms,
         });
     }

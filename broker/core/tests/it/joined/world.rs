@@ -9,7 +9,7 @@ use fanfare_protocol::{Encoding, ErrorCode, Frame, Gap, Position, Request, Topic
 use super::daemon::{Connection, Spread};
 use super::node::{Node, WORKERS};
 use super::redis::Server;
-use super::settings::{Settings, TOPICS};
+use super::settings::Settings;
 use super::story::Tally;
 use super::truth::Truth;
 use crate::it::chance::Chance;
@@ -230,9 +230,6 @@ impl World {
         for (node, tag, result) in done {
             self.waits.retain(|wait| wait.tag != tag);
             self.published(node, tag, &result.map_err(|refusal| refusal.code()));
-        }
-        if self.settings.limits.topics < TOPICS.len() {
-            self.nodes.iter_mut().for_each(Node::note_evicted);
         }
     }
 

@@ -151,27 +151,18 @@ impl Model {
         let state = self.topics.get_mut(&topic).expect("it was made above");
         (state.last, state.last_ms) = (position.seq, now_ms);
         state.published += 1;
-        self.kept
-            .insert(position.seq, Kept { topic: topic.clone(), numbered_ms: now_ms, cost: self.cost(tag) });
-        let publication = self.drafts[tag].publication.clone();
-        let expires_ms = publication.ttl_s.map(|ttl_s| now_ms + u64::from(ttl_s) * 1_000);
-        let topic_of = topic.clone();
-        self.facts.number(Fact {
+        let kept = Kept { topic: topic.clone(), numbered_ms: now_ms, cost: self.cost(tag) };
+        self.kept.insert(position.seq, kept);
+        let fact = Fact {
             position,
-            topic: topic_of,
-            publication,
+            topic: topic.clone(),
+            publication: self.drafts[tag].publication.clone(),
             tag,
             origin,
-            expires_ms,
             numbered_ms: now_ms,
-        });
-        let count = self.facts.rules.rule_for(topic.as_str()).0.count;
-        while self.kept_of(&topic).count() > count {
-            self.trim_oldest(|kept| kept.topic == topic);
-        }
-        while self.kept().1 > self.limits.history_bytes {
-            self.trim_oldest(|_| true);
-        }
+        };
+        self.facts.number(fact);
+        self.trim(&topic);
     }
 
     pub(super) fn sweep(&mut self, now_ms: u64) {
@@ -279,6 +270,16 @@ impl Model {
         let state = self.topics.remove(topic).expect("a known topic is forgotten");
         self.floor = self.floor.max(state.last);
         self.floors.insert(self.floor);
+    }
+
+    fn trim(&mut self, topic: &Topic) {
+        let count = self.facts.rules.rule_for(topic.as_str()).0.count;
+        while self.kept_of(topic).count() > count {
+            self.trim_oldest(|kept| kept.topic == *topic);
+        }
+        while self.kept().1 > self.limits.history_bytes {
+            self.trim_oldest(|_| true);
+        }
     }
 
     fn trim_oldest(&mut self, which: impl Fn(&Kept) -> bool) {
