@@ -95,6 +95,21 @@ fn a_subscribe_in_a_doubt_does_not_fall_behind_an_answered_publish() {
     tell(12545, 300);
 }
 
+#[test]
+fn what_was_held_back_in_a_doubt_is_applied_after_it() {
+    tell(253, 300);
+}
+
+#[test]
+fn what_lies_above_the_end_of_a_life_is_not_replayed() {
+    tell(250, 300);
+}
+
+#[test]
+fn a_read_brings_nothing_that_is_still_on_its_way() {
+    tell(401, 300);
+}
+
 /// Runs a seed; why it failed.
 fn run(room: Room, seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
     let mut world = begin(room, seed, 0, sabotage);
