@@ -260,7 +260,8 @@ impl Begins {
 fn check_history(facts: &Facts, now_ms: u64, topic: &Topic, after: Option<Position>, body: OkBody) -> usize {
     let end = single(&body.cursor.expect("history has a cursor"));
     let frames = body.frames.expect("history has frames");
-    // The newest are whole from the oldest of them on.
+    // The newest are whole from the oldest of them on; what followed them may have gone.
+    let is_above = after.is_some();
     let after = after.unwrap_or_else(|| match frames.first() {
         Some(Frame::Message(Message { position, .. })) => Position { seq: position.seq - 1, ..*position },
         Some(frame) => panic!("{frame:?} is not of the newest"),
@@ -278,7 +279,9 @@ fn check_history(facts: &Facts, now_ms: u64, topic: &Topic, after: Option<Positi
             page.gap(facts, gap, now_ms);
         }
     }
-    page.move_up(facts, end, now_ms);
+    if is_above {
+        page.move_up(facts, end, now_ms);
+    }
     messages
 }
 

@@ -24,7 +24,9 @@ pub(super) struct Followed {
     settled: Option<Position>,
     pub(super) got: BTreeSet<Position>,
     /// The holes told in this session: topic, after, up to.
-    pub(super) holes: Vec<(Topic, u64, Position)>,
+    holes: Vec<(Topic, u64, Position)>,
+    /// So many of them were told before the last gap of the whole filter.
+    old_holes: usize,
     /// The messages of `last` moved the cursor below what is settled.
     is_back: bool,
     sessions: Vec<Who>,
@@ -51,6 +53,7 @@ impl Followed {
             settled: None,
             got: BTreeSet::new(),
             holes: Vec::new(),
+            old_holes: 0,
             is_back: false,
             sessions: Vec::new(),
         }
@@ -66,7 +69,7 @@ impl Followed {
         assert_eq!(self.state, State::Away, "one subscribe is answered once");
         self.sessions.push(session);
         // What was told and lies above the cursor is told again, or is there after all.
-        self.holes.clear();
+        (self.holes, self.old_holes) = (Vec::new(), 0);
         let (after, last) = self.ask();
         match after {
             Some(after) => assert_eq!(cursor, after, "{:?} begins where it was asked to", self.filters),
@@ -79,7 +82,7 @@ impl Followed {
 
     /// A page of history begins: it tells each hole above the cursor, though another page may have told it.
     pub(super) fn page(&mut self) {
-        self.holes.clear();
+        (self.holes, self.old_holes) = (Vec::new(), 0);
     }
 
     pub(super) fn replayed(&mut self, facts: &Facts, session: Who, message: &Message, now_ms: u64) {
@@ -143,7 +146,13 @@ impl Followed {
         }
         // What a slow subscriber missed ends no life, though it may reach from one into the next.
         self.holes.retain(|(_, _, end)| is_slow || from.epoch == to.epoch || end.seq <= to.seq);
+        self.old_holes = self.holes.len();
         (self.cursor, self.settled, self.is_back) = (Some(to), Some(to), false);
+    }
+
+    /// The holes told since the last gap of the whole filter, with their ends.
+    pub(super) fn new_holes(&self) -> impl Iterator<Item = (&Topic, Position)> {
+        self.holes[self.old_holes..].iter().map(|(topic, _, end)| (topic, *end))
     }
 
     /// All that matches up to the cursor was got, or told missing; and the cursor continues what was before.

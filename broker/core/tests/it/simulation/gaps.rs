@@ -16,11 +16,11 @@ impl Model {
         assert!(to.seq <= self.seq(), "a gap ends at the top at most");
         let Some(topic) = topic else { return self.check_null_gap(followed, gap) };
         self.check_topic_gap(followed, topic, *from, *to);
-        let told = followed.holes.iter().filter(|(other, ..)| other == topic);
-        let is_new = told.into_iter().all(|(.., end)| end.epoch != from.epoch || end.seq <= from.seq);
+        let mut told = followed.new_holes().filter(|(other, _)| *other == topic);
+        let is_new = told.all(|(_, end)| end.seq <= from.seq);
         assert!(is_new, "the hole of {topic} up to {to} is told twice");
         let is_ahead = |end: &Position| followed.cursor.is_none_or(|cursor| !self.is_passed(*end, cursor));
-        let ahead = followed.holes.iter().filter(|(.., end)| is_ahead(end)).map(|(topic, ..)| topic);
+        let ahead = followed.new_holes().filter(|(_, end)| is_ahead(end)).map(|(topic, _)| topic);
         let ahead: BTreeSet<&Topic> = ahead.chain(is_ahead(to).then_some(topic)).collect();
         assert!(ahead.len() <= self.limits.holes, "{} holes are told one by one", ahead.len());
     }
