@@ -260,15 +260,10 @@ impl Begins {
 fn check_history(facts: &Facts, now_ms: u64, topic: &Topic, after: Option<Position>, body: OkBody) -> usize {
     let end = single(&body.cursor.expect("history has a cursor"));
     let frames = body.frames.expect("history has frames");
-    // The newest are whole from the oldest of them on; what followed them may have gone.
-    let is_above = after.is_some();
-    let after = after.unwrap_or_else(|| match frames.first() {
-        Some(Frame::Message(Message { position, .. })) => Position { seq: position.seq - 1, ..*position },
-        Some(frame) => panic!("{frame:?} is not of the newest"),
-        None => end,
-    });
-    let mut page = Followed::new(Filter::from(topic).into(), Some(after), 0, true);
-    page.begins(facts, NOBODY, after);
+    // Of the newest no gaps are told, only their order can be checked: they are as what `last` brings.
+    let last = u32::from(after.is_none());
+    let mut page = Followed::new(Filter::from(topic).into(), after, last, true);
+    page.begins(facts, NOBODY, after.unwrap_or(end));
     let mut messages = 0;
     for frame in frames {
         if let Frame::Message(message) = &frame {
@@ -276,12 +271,11 @@ fn check_history(facts: &Facts, now_ms: u64, topic: &Topic, after: Option<Positi
             page.message(facts, message, now_ms);
             messages += 1;
         } else if let Frame::Gap(gap) = &frame {
+            assert!(after.is_some(), "{gap:?} is not of the newest");
             page.gap(facts, gap, now_ms);
         }
     }
-    if is_above {
-        page.move_up(facts, end, now_ms);
-    }
+    page.move_up(facts, end, now_ms);
     messages
 }
 
