@@ -5,6 +5,7 @@
 
 mod binary;
 mod broker;
+mod certificates;
 pub mod checker;
 mod client;
 mod clock;
@@ -24,6 +25,7 @@ mod watchdog;
 mod wire;
 
 pub use broker::{Broker, Setup};
+pub use certificates::{Authority, Certificate};
 pub use client::Client;
 pub use clock::WallClock;
 pub use events::{Block, Events};

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::redis::{Client, Cmd, Connection, FromRedisValue};
 
+use crate::certificates::{Authority, Certificate};
 use crate::clock::WallClock;
 use crate::log::Log;
 
@@ -25,6 +26,8 @@ pub struct Redis {
     variables: Vec<(String, String)>,
     /// Where it listens, over restarts too.
     pub address: SocketAddr,
+    /// Where it speaks TLS, if it does.
+    pub tls_port: Option<u16>,
 }
 
 impl Redis {
@@ -40,7 +43,28 @@ impl Redis {
 
     /// A Redis that keeps nothing over a restart, with this wall clock.
     pub fn on(clock: &WallClock) -> Redis {
-        Redis::with_variables(&["--save", ""], clock.variables().collect())
+        let mut prepared = Redis::prepared(&["--save", ""]);
+        prepared.variables = clock.variables().collect();
+        prepared.started()
+    }
+
+    /// A Redis that speaks TLS on a port beside the other, showing this; it takes only clients whose certificate comes
+    /// from `clients`, if there is one.
+    pub fn secured(shown: &Certificate, clients: Option<&Authority>) -> Redis {
+        let mut prepared = Redis::prepared(&["--save", ""]);
+        let mut file = |flag: &str, text: &str| {
+            let path = prepared.folder.join(flag);
+            std::fs::write(&path, text).expect("its folder can be written to");
+            prepared.flags.extend([format!("--{flag}"), path.display().to_string()]);
+        };
+        file("tls-cert-file", &shown.certificate);
+        file("tls-key-file", &shown.key);
+        let ca = clients.map_or_else(|| shown.certificate.clone(), Authority::pem);
+        file("tls-ca-cert-file", &ca);
+        let asked = if clients.is_some() { "yes" } else { "no" };
+        prepared.flags.extend(["--tls-auth-clients", asked].map(str::to_owned));
+        prepared.tls_port = Some(free_address().port());
+        prepared.started()
     }
 
     /// A Redis that writes each change to its disk at once, and has it safe there a second later.
@@ -55,21 +79,25 @@ impl Redis {
 
     /// A Redis with these flags.
     pub fn with(flags: &[&str]) -> Redis {
-        Redis::with_variables(flags, Vec::new())
+        Redis::prepared(flags).started()
     }
 
-    fn with_variables(flags: &[&str], variables: Vec<(String, String)>) -> Redis {
+    fn prepared(flags: &[&str]) -> Redis {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("fanfare-redis-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut started = Redis { child: None, folder, flags, variables, address: free_address() };
+        Redis { child: None, folder, flags, variables: Vec::new(), address: free_address(), tls_port: None }
+    }
+
+    fn started(mut self) -> Redis {
         for _ in 0..ATTEMPTS_MAX {
-            if started.try_to_start() {
-                return started;
+            if self.try_to_start() {
+                return self;
             }
-            started.address = free_address();
+            self.address = free_address();
+            self.tls_port = self.tls_port.map(|_| free_address().port());
         }
         panic!("no Redis could be started");
     }
@@ -77,6 +105,11 @@ impl Redis {
     /// Where it is, for a configuration.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// Where it speaks TLS, under a name that its certificate should be for.
+    pub fn secured_url(&self, user: &str, host: &str) -> String {
+        format!("rediss://{user}@{host}:{}", self.tls_port.expect("it speaks TLS"))
     }
 
     /// Ends it at once, as a power cut does.
@@ -133,6 +166,7 @@ impl Redis {
         let port = self.address.port().to_string();
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no"]);
+        command.args(self.tls_port.into_iter().flat_map(|port| ["--tls-port".to_owned(), port.to_string()]));
         command.arg("--dir").arg(&self.folder).args(&self.flags);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -7,6 +7,7 @@ mod it {
     mod cluster;
     mod cluster_batches;
     mod cluster_faults;
+    mod cluster_tls;
     mod command_line;
     mod command_line_tools;
     mod data;

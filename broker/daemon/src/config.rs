@@ -26,7 +26,7 @@ pub use self::example::example;
 pub use self::mistake::{ConfigError, Mistake};
 pub(crate) use self::value::parse_address;
 use crate::cli::ServeFlags;
-use crate::redis::Address;
+use crate::redis::{Address, Tls, TlsFiles};
 
 /// Everything that a broker needs to know to start, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,13 +82,22 @@ impl Default for Settings {
 pub struct BackplaneSettings {
     /// The Redis by which nodes are joined; none: one node, everything in memory.
     pub redis: Option<Address>,
+    /// The files that a connection over TLS needs.
+    pub files: TlsFiles,
     /// What stands in every name on Redis.
     pub prefix: String,
 }
 
+impl BackplaneSettings {
+    /// How TLS is spoken to Redis, if it is; else the key that stands against it, and why.
+    pub(crate) fn tls(&self) -> Result<Option<Tls>, (&'static str, String)> {
+        Tls::load(self.redis.as_ref(), &self.files)
+    }
+}
+
 impl Default for BackplaneSettings {
     fn default() -> BackplaneSettings {
-        BackplaneSettings { redis: None, prefix: "fanfare".to_owned() }
+        BackplaneSettings { redis: None, files: TlsFiles::default(), prefix: "fanfare".to_owned() }
     }
 }
 

@@ -16,6 +16,7 @@ mod link;
 mod lives;
 mod scripts;
 mod session;
+mod tls;
 
 use std::sync::Arc;
 use std::thread;
@@ -31,6 +32,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub use self::address::Address;
 pub(crate) use self::health::Health;
 pub(crate) use self::lives::Lives;
+pub(crate) use self::tls::Tls;
+pub use self::tls::TlsFiles;
 
 /// The most questions of operators that wait.
 const QUESTIONS_MAX: usize = 64;
@@ -39,6 +42,8 @@ const QUESTIONS_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub(crate) address: Address,
+    /// How TLS is spoken there, if it is.
+    pub(crate) tls: Option<Tls>,
     pub(crate) prefix: String,
     /// This node's own number.
     pub(crate) node: u64,
@@ -50,9 +55,16 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// What the bounds of a node mean for its backplane.
-    pub(crate) fn new(address: Address, prefix: String, node: u64, limits: &Limits) -> Setup {
+    pub(crate) fn new(
+        address: Address,
+        tls: Option<Tls>,
+        prefix: String,
+        node: u64,
+        limits: &Limits,
+    ) -> Setup {
         Setup {
             address,
+            tls,
             prefix,
             node,
             topics: limits.topics,

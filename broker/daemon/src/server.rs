@@ -77,7 +77,7 @@ impl Server {
         let work: Vec<Arc<Notify>> = (0..workers).map(|_| Arc::new(Notify::new())).collect();
         let wakes = work.iter().cloned().map(|work| Box::new(move || work.notify_one()) as Wake).collect();
         let clock = Clock::start();
-        let (broker, backplane, mut link) = broker(&settings, wakes, clock);
+        let (broker, backplane, mut link) = broker(&settings, wakes, clock)?;
         if workers > 1
             && let Some(link) = link.take()
         {
@@ -244,18 +244,19 @@ fn broker(
     settings: &Settings,
     wakes: Vec<Wake>,
     clock: Clock,
-) -> (Arc<Broker>, Option<Backplane>, Option<LocalLink>) {
+) -> anyhow::Result<(Arc<Broker>, Option<Backplane>, Option<LocalLink>)> {
     let (rules, limits, lives) = (settings.rules.clone(), settings.limits.clone(), Lives::default());
     let Some(address) = settings.backplane.redis.clone() else {
-        return (Arc::new(Broker::new(lives.draw(), rules, limits, wakes)), None, None);
+        return Ok((Arc::new(Broker::new(lives.draw(), rules, limits, wakes)), None, None));
     };
     let (node, wake) = (lives.number(), Arc::new(Notify::new()));
     let link_wake = wake.clone();
-    let setup = Setup::new(address, settings.backplane.prefix.clone(), node, &limits);
+    let tls = settings.backplane.tls().map_err(|(key, reason)| anyhow::anyhow!("{key}: {reason}"))?;
+    let setup = Setup::new(address, tls, settings.backplane.prefix.clone(), node, &limits);
     let broker = Broker::joined(node, rules, limits, wakes, Box::new(move || link_wake.notify_one()));
     let broker = Arc::new(broker);
     let (backplane, link) = Backplane::new(setup, Mirror { broker: broker.clone(), clock }, wake);
-    (broker, Some(backplane), Some(link))
+    Ok((broker, Some(backplane), Some(link)))
 }
 
 /// Every session is a descriptor: takes all that the system allows.

@@ -120,7 +120,10 @@ mod tests {
 
     #[test]
     fn its_rule_for_topics_can_be_switched_on() {
-        let on: String = example().lines().map(|line| format!("{}\n", switched_on(line))).collect();
+        let example = example();
+        let (others, rule) = example.split_at(example.find("#[[topics]]").unwrap());
+        let rule = rule.lines().map(|line| format!("{}\n", switched_on(line)));
+        let on: String = [others.to_owned()].into_iter().chain(rule).collect();
         let effective = Dir::new(&[("fanfare.toml", &on)]).effective(&[], "").unwrap();
         assert_eq!(effective.settings.rules, TopicRules::new(vec![default_rule()]));
     }

@@ -142,6 +142,7 @@ fn told(kind: &Kind, shown: &str, raw: &Raw, reason: &str) -> String {
         Kind::Address
         | Kind::Switch
         | Kind::Origins
+        | Kind::File
         | Kind::Prefix
         | Kind::Filter
         | Kind::OnSlow

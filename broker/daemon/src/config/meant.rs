@@ -1,6 +1,7 @@
 //! From the configuration as written to the one as meant: defaults filled in, bounds held against each other.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use fanfare_core::{Limits, TopicRule, TopicRules};
 
@@ -9,8 +10,8 @@ use super::keys::{self, Kept};
 use super::mistake::{ConfigError, Mistake};
 use super::origin::parse_origin;
 use super::value::{Raw, parse_address, parse_filter, parse_on_slow, parse_prefix, show_size};
-use super::written::{TopicWritten, Written};
-use crate::redis::Address;
+use super::written::{BackplaneWritten, TopicWritten, Written};
+use crate::redis::{Address, TlsFiles};
 
 impl Written {
     /// The settings meant, and the rules for topics in them.
@@ -34,6 +35,8 @@ impl Written {
             settings.backplane.redis =
                 Some(parsed.map_err(|reason| ConfigError::one("backplane.redis", reason))?);
         }
+        settings.backplane.files = self.backplane.files();
+        settings.backplane.tls().map_err(|(key, reason)| ConfigError::one(key, reason))?;
         if let Some(written) = &self.backplane.prefix {
             settings.backplane.prefix =
                 parse_prefix(written).map_err(|reason| wrong("backplane.prefix", written, &reason))?;
@@ -48,6 +51,13 @@ impl Written {
             .chain(too_small(&settings.limits))
             .collect();
         if mistakes.is_empty() { Ok((settings, rules)) } else { Err(ConfigError { mistakes }) }
+    }
+}
+
+impl BackplaneWritten {
+    fn files(&self) -> TlsFiles {
+        let path = |written: &Option<String>| written.as_ref().map(PathBuf::from);
+        TlsFiles { ca: path(&self.ca), certificate: path(&self.certificate), key: path(&self.key) }
     }
 }
 

@@ -45,6 +45,21 @@ pub(super) const PLAIN: &[Key] = &[
     },
 ];
 
+/// The row of a key whose value is the path of a file, and is kept in the named field of the backplane's files.
+macro_rules! file {
+    ($path:literal, $field:ident, $example:literal, $about:literal) => {
+        Key {
+            path: $path,
+            kind: Kind::File,
+            about: $about,
+            kept: Kept::Optional(
+                |settings| Some(settings.backplane.files.$field.as_ref()?.display().to_string().into()),
+                $example,
+            ),
+        }
+    };
+}
+
 /// The keys of `[backplane]`.
 pub(super) const BACKPLANE: &[Key] = &[
     Key {
@@ -57,6 +72,26 @@ pub(super) const BACKPLANE: &[Key] = &[
             "redis://user:password@127.0.0.1:6379",
         ),
     },
+    file!(
+        "backplane.ca",
+        ca,
+        "/etc/fanfare/redis-ca.pem",
+        "The authorities that vouch for the certificate of a rediss:// address, as a PEM file; without it those of the \
+         system. All files are read when the broker starts."
+    ),
+    file!(
+        "backplane.certificate",
+        certificate,
+        "/etc/fanfare/redis-client.pem",
+        "The certificate that this node shows to Redis, as a PEM file with its chain; needed where Redis has \
+         tls-auth-clients yes, as by default."
+    ),
+    file!(
+        "backplane.key",
+        key,
+        "/etc/fanfare/redis-client.key",
+        "The private key of that certificate, as a PEM file."
+    ),
     Key {
         path: "backplane.prefix",
         kind: Kind::Prefix,

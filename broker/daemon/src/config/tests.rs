@@ -53,7 +53,11 @@ fn nothing_written_gives_the_defaults() {
         workers: 0,
         origins: Vec::new(),
         insecure: false,
-        backplane: BackplaneSettings { redis: None, prefix: "fanfare".to_owned() },
+        backplane: BackplaneSettings {
+            redis: None,
+            files: TlsFiles::default(),
+            prefix: "fanfare".to_owned(),
+        },
         rules: TopicRules::default(),
         limits: Limits::default(),
         drain: Drain { delay_ms: 0, spread_ms: 10_000, reconnect_ms: 5_000 },
@@ -104,6 +108,7 @@ fn everything_that_can_be_written_is_read() {
         insecure: true,
         backplane: BackplaneSettings {
             redis: Some(Address::parse("redis://me:secret@10.0.0.1/2").unwrap()),
+            files: TlsFiles::default(),
             prefix: "a.b".to_owned(),
         },
         rules: TopicRules::new(vec![

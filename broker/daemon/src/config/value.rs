@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Origins,
     /// The address of a Redis.
     Redis,
+    /// The path of a file.
+    File,
     /// What stands in every name on Redis.
     Prefix,
     /// A topic filter.
@@ -75,6 +77,7 @@ impl Kind {
         match self {
             Kind::Address => parse_address(text(raw)?).map(drop),
             Kind::Redis => Address::parse(text(raw)?).map(drop),
+            Kind::File => parse_path(text(raw)?),
             Kind::Prefix => parse_prefix(text(raw)?).map(drop),
             Kind::Filter => parse_filter(text(raw)?).map(drop),
             Kind::OnSlow => parse_on_slow(text(raw)?).map(drop),
@@ -148,6 +151,7 @@ impl Kind {
             | Kind::Switch
             | Kind::Origins
             | Kind::Redis
+            | Kind::File
             | Kind::Prefix
             | Kind::Filter
             | Kind::OnSlow
@@ -169,6 +173,7 @@ impl Kind {
             }
             Kind::Address
             | Kind::Redis
+            | Kind::File
             | Kind::Prefix
             | Kind::Filter
             | Kind::OnSlow
@@ -198,6 +203,11 @@ pub(crate) fn parse_address(written: &str) -> Result<SocketAddr, String> {
     let numeric = written.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     SocketAddr::from_str(numeric.as_deref().unwrap_or(written))
         .map_err(|_| "is no address and port such as 127.0.0.1:8900 or [::]:8900".to_owned())
+}
+
+/// Checks that `written` can be the path of a file; whether there is one is seen when it is read.
+fn parse_path(written: &str) -> Result<(), String> {
+    if written.is_empty() { Err("is no path of a file".to_owned()) } else { Ok(()) }
 }
 
 /// The prefix that `written` is: a name without what has a meaning in names on Redis.

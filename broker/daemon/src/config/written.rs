@@ -53,6 +53,12 @@ impl Written {
 pub(super) struct BackplaneWritten {
     /// Where the Redis is.
     pub(super) redis: Option<String>,
+    /// Who vouches for it.
+    pub(super) ca: Option<String>,
+    /// What it is shown.
+    pub(super) certificate: Option<String>,
+    /// What proves that.
+    pub(super) key: Option<String>,
     /// What stands in every name there.
     pub(super) prefix: Option<String>,
 }

@@ -32,6 +32,11 @@ impl Address {
         Ok(Address(written.into()))
     }
 
+    /// True if TLS is spoken there.
+    pub(super) fn is_tls(&self) -> bool {
+        self.0.starts_with("rediss://")
+    }
+
     /// How to connect to it.
     pub(super) fn info(&self) -> ConnectionInfo {
         (&*self.0).into_connection_info().expect("it was checked when it was parsed")

@@ -4,7 +4,6 @@
 //! in its order into one bounded queue. Neither has a task of its own: who uses them polls what moves them, so that
 //! nothing is handed from task to task.
 
-use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,12 +13,12 @@ use fanfare_core::Record;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, Pipeline, ProtocolVersion, PushInfo,
-    RedisError, Value,
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, FromRedisValue, Pipeline, ProtocolVersion,
+    PushInfo, RedisError, Value,
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 
 use super::address::Address;
@@ -28,6 +27,7 @@ use super::envelope::VERSION;
 use super::fault::{Fault, accepted};
 use super::keys::Keys;
 use super::scripts::{Hashes, Script};
+use super::tls::{self, Tls};
 
 /// How long connecting may take in all.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -116,26 +116,32 @@ pub(super) fn size(push: &PushInfo) -> usize {
 /// Connects, checks and loads the scripts; the channel of the node's own probes is followed.
 pub(super) async fn connect(
     address: &Address,
+    tls: Option<&Tls>,
     prefix: &str,
     node: u64,
     bounds: Bounds,
 ) -> Result<Connected, Fault> {
-    tokio::time::timeout(CONNECT_DEADLINE, open(address, prefix, node, bounds)).await.map_err(|_| silent())?
+    let opening = open(address, tls, prefix, node, bounds);
+    tokio::time::timeout(CONNECT_DEADLINE, opening).await.map_err(|_| silent())?
 }
 
-async fn open(address: &Address, prefix: &str, node: u64, bounds: Bounds) -> Result<Connected, Fault> {
+async fn open(
+    address: &Address,
+    tls: Option<&Tls>,
+    prefix: &str,
+    node: u64,
+    bounds: Bounds,
+) -> Result<Connected, Fault> {
     let info = address.info();
     let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
-    let client = Client::open(
-        info.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true)),
-    )?;
+    let info = info.set_redis_settings(redis);
     let (pushes, push) = Pushes::new();
     // Each call has a deadline of its own, after which all of the connection is given up.
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(None);
     let following = config.clone().set_push_sender(push);
     let ((connection, one), (subscription, other)) =
-        tokio::try_join!(open_one(&client, config), open_one(&client, following))?;
+        tokio::try_join!(open_one(&info, tls, config), open_one(&info, tls, following))?;
     let learn = async move {
         let keys = Keys::new(prefix, 0);
         let (hashes, danger) = prepare(&connection, &keys).await?;
@@ -155,21 +161,54 @@ async fn open(address: &Address, prefix: &str, node: u64, bounds: Bounds) -> Res
     }
 }
 
-/// One connection, and what moves it; over TLS or a socket of Unix it moves by itself.
+/// One connection, and what moves it.
 async fn open_one(
-    client: &Client,
+    info: &ConnectionInfo,
+    tls: Option<&Tls>,
     config: AsyncConnectionConfig,
-) -> Result<(MultiplexedConnection, Drivers), RedisError> {
-    let info = client.get_connection_info();
-    let ConnectionAddr::Tcp(host, port) = info.addr() else {
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        return Ok((connection, pending().boxed()));
-    };
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+) -> Result<(MultiplexedConnection, Drivers), Fault> {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            greet(info, config, connect_tcp(host, *port).await?).await.map_err(unwelcome)
+        }
+        ConnectionAddr::TcpTls { host, port, .. } => {
+            let tls = tls.expect("it was loaded for an address that speaks TLS");
+            let stream = tls.connect(host, connect_tcp(host, *port).await?).await?;
+            greet(info, config, stream).await.map_err(tls::fault)
+        }
+        ConnectionAddr::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(RedisError::from)?;
+            Ok(greet(info, config, stream).await?)
+        }
+        other => Err(Fault::Away(format!("Redis can't be reached by {other}"))),
+    }
+}
+
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, RedisError> {
+    let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
-    let redis = info.redis_settings();
-    let (connection, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
+    Ok(stream)
+}
+
+/// Says who this is.
+async fn greet(
+    info: &ConnectionInfo,
+    config: AsyncConnectionConfig,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<(MultiplexedConnection, Drivers), RedisError> {
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
     Ok((connection, driver.boxed()))
+}
+
+/// The fault of a greeting that was not answered: a server that speaks TLS alone says nothing of it.
+fn unwelcome(error: RedisError) -> Fault {
+    if !error.is_connection_dropped() {
+        return error.into();
+    }
+    let told =
+        "Redis closes the connection at once; if it speaks TLS there, backplane.redis begins with rediss://";
+    Fault::Away(told.to_owned())
 }
 
 /// The fault of a server that has closed a connection.

@@ -72,7 +72,7 @@ impl<C: Core> Link<C> {
 
     /// Why the connection broke; none if the broker has ended.
     async fn connect_and_serve(&mut self) -> Option<Fault> {
-        let Setup { address, prefix, node, topics, idempotency_ms, numbering_ttl_ms, history_bytes } =
+        let Setup { address, tls, prefix, node, topics, idempotency_ms, numbering_ttl_ms, history_bytes } =
             &self.setup;
         let bounds = Bounds {
             topics: *topics,
@@ -80,7 +80,7 @@ impl<C: Core> Link<C> {
             numbering_ttl_ms: *numbering_ttl_ms,
             read_bytes: history_bytes / COPIES,
         };
-        let connected = match connect(address, prefix, *node, bounds).await {
+        let connected = match connect(address, tls.as_ref(), prefix, *node, bounds).await {
             Ok(connected) => connected,
             Err(fault) => return Some(fault),
         };

@@ -61,7 +61,7 @@ impl Scene {
 /// Another node's connection.
 async fn node(redis: &Redis, node: u64, bounds: Bounds) -> Connected {
     let address = Address::parse(&redis.url()).unwrap();
-    driven(connect(&address, PREFIX, node, bounds).await.unwrap())
+    driven(connect(&address, None, PREFIX, node, bounds).await.unwrap())
 }
 
 /// The same connection, moved by a task of its own.

@@ -52,6 +52,7 @@ impl Node {
     fn start(address: SocketAddr, node: u64) -> Node {
         let setup = Setup {
             address: Address::parse(&format!("redis://{address}")).unwrap(),
+            tls: None,
             prefix: PREFIX.to_owned(),
             node,
             topics: 100,
@@ -250,7 +251,7 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     let mut node = Node::start(redis.address, 1);
     drop(node.next().await);
     let setup = |user: &str| Address::parse(&format!("redis://{user}@{}", redis.address)).unwrap();
-    let connected = driven(connect(&setup("fanfare:secret"), PREFIX, 2, BOUNDS).await.unwrap());
+    let connected = driven(connect(&setup("fanfare:secret"), None, PREFIX, 2, BOUNDS).await.unwrap());
     let calls = connected.calls;
     let mut keyed = draft("a.b", "1");
     keyed.publication.idempotency_key = Some("k".into());
@@ -266,12 +267,12 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     assert_eq!(calls.make_room(1).await.unwrap(), 1);
     calls.describe(&[name("a.b")]).await.unwrap();
     calls.danger().await.unwrap();
-    let wrong = connect(&setup("fanfare:wrong"), PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
+    let wrong = connect(&setup("fanfare:wrong"), None, PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
     assert!(wrong.to_string().contains("user or password"), "{wrong}");
     redis.command::<()>(&["ACL", "SETUSER", "fanfare", "-info"]);
-    let lacking = connect(&setup("fanfare:secret"), PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
+    let lacking = connect(&setup("fanfare:secret"), None, PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
     assert!(lacking.to_string().contains("lacks a right"), "{lacking}");
-    let other = connect(&setup("fanfare:secret"), "other", 2, BOUNDS).await.map(drop).unwrap_err();
+    let other = connect(&setup("fanfare:secret"), None, "other", 2, BOUNDS).await.map(drop).unwrap_err();
     assert!(other.to_string().contains("lacks a right"), "{other}");
 }
 

@@ -130,7 +130,7 @@ async fn what_another_version_or_partition_count_made_is_refused_with_what_to_do
         let scene = Scene::new().await;
         set(&scene, field, value);
         let address = Address::parse(&scene.redis.url()).unwrap();
-        let found = connect(&address, PREFIX, 2, BOUNDS).await.map(drop);
+        let found = connect(&address, None, PREFIX, 2, BOUNDS).await.map(drop);
         match told {
             None => assert_eq!(found, Ok(())),
             Some(told) => {
