@@ -47,7 +47,7 @@ pub use outbox::Outbox;
 pub use partition::{Draft, Published, Refusal, TopicInfo};
 pub use replay::ReplayEvent;
 pub use session::{Session, SessionInfo};
-pub use stats::{Gaps, LATENCY_BOUNDS_US, Latencies, WorkerStats, Written};
+pub use stats::{DoubtCause, Doubts, Gaps, LATENCY_BOUNDS_US, Latencies, WorkerStats, Written};
 pub use trie::Trie;
 pub use waiting::{Completion, Ticket};
 pub use worker::{PollKey, Ready, SessionKey, Stream, Worker};

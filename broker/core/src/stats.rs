@@ -55,6 +55,62 @@ pub struct Gaps {
     pub slow: u64,
 }
 
+/// Why a joined node doubts that it knows all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoubtCause {
+    /// The backplane was connected to: what came before may be missing.
+    Connection,
+    /// A message told of another before it that did not come.
+    Hole,
+    /// A probe was late.
+    Probe,
+    /// Another life of the numbering has begun.
+    Life,
+}
+
+/// What a joined node has counted of its doubts since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// Something may be missing at this moment.
+    pub is_open: bool,
+    /// Doubts that were opened, in the order of [`DoubtCause::ALL`].
+    pub opened: [u64; DoubtCause::ALL.len()],
+    /// How long each lasted: from when something could be missing until all was read.
+    pub lasted: Latencies,
+    /// Gaps for what the backplane keeps no more.
+    pub holes_told: u64,
+    /// Gaps for the end of a life below what was told here.
+    pub lives_told: u64,
+    /// Lives of the numbering that were seen to end.
+    pub lives_ended: u64,
+}
+
+impl DoubtCause {
+    /// Every cause.
+    pub const ALL: [DoubtCause; 4] =
+        [DoubtCause::Connection, DoubtCause::Hole, DoubtCause::Probe, DoubtCause::Life];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DoubtCause::Connection => "connection",
+            DoubtCause::Hole => "hole",
+            DoubtCause::Probe => "probe",
+            DoubtCause::Life => "life",
+        }
+    }
+
+    /// What it is, for an operator.
+    pub(crate) fn told(self) -> &'static str {
+        match self {
+            DoubtCause::Connection => "the connection was lost",
+            DoubtCause::Hole => "a message is missing",
+            DoubtCause::Probe => "a probe did not come back in time",
+            DoubtCause::Life => "another life of the numbering has begun",
+        }
+    }
+}
+
 /// Counts by latency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Latencies {

@@ -10,6 +10,7 @@ use super::{Ask, Channel, Numbered, Record, TopicRead};
 use crate::entry::Entry;
 use crate::interest::WorkerSet;
 use crate::log::TopicId;
+use crate::stats::DoubtCause;
 
 impl Mirror<'_> {
     /// A message of a followed channel.
@@ -22,7 +23,7 @@ impl Mirror<'_> {
             if self.partition.lives.end(position.epoch).is_some() {
                 return;
             }
-            self.doubt("a message of another life of the numbering came");
+            self.doubt(DoubtCause::Life);
             return self.hold_back_message(numbered);
         }
         if position.seq <= self.partition.seq {
@@ -31,7 +32,7 @@ impl Mirror<'_> {
         let known_above = self.joined.channels.topic_known_above(numbered.message.topic.as_str());
         if known_above.is_some() {
             if numbered.prev > self.partition.seq {
-                self.doubt("a message is missing");
+                self.doubt(DoubtCause::Hole);
                 return self.hold_back_message(numbered);
             }
             self.tell_break(&numbered, known_above.unwrap_or(0));
@@ -120,7 +121,7 @@ impl Mirror<'_> {
             Err(reason) => return self.refuse_read(read, &reason),
         };
         if record.epoch != self.partition.epoch {
-            return self.doubt("another life of the numbering has begun");
+            return self.doubt(DoubtCause::Life);
         }
         if let Some(known_above) = self.joined.channels.known_above(&channel) {
             for topic in topics {

@@ -97,6 +97,7 @@ impl Mirror<'_> {
 
     /// Sends a gap to workers; those that are behind find it by themselves.
     pub(crate) fn send_gap(&mut self, gap: Gap, workers: WorkerSet) {
+        self.joined.counts.holes_told += 1;
         for worker in workers.iter() {
             if !self.joined.behind.contains_key(&worker) {
                 self.push_gap(worker, gap.clone());
@@ -113,6 +114,7 @@ impl Mirror<'_> {
 
     /// A life of the numbering ended below what is told here: to each worker, from where it stands.
     pub(crate) fn send_life_gap(&mut self, gap: Gap) {
+        self.joined.counts.lives_told += 1;
         for worker in 0..self.inboxes.len() {
             let mut own = gap.clone();
             if let Some(behind) = self.joined.behind.get_mut(&worker) {

@@ -10,13 +10,14 @@ use super::joined::{Mirror, RETRY_MS, Standing};
 use super::{Ask, Channel, Numbered, Record, TopicRead};
 use crate::entry::cost;
 use crate::lives::Lives;
+use crate::stats::DoubtCause;
 
 /// How long to wait before what could not be read, or settled nothing, is read again.
 const READ_AGAIN_MS: u64 = 200;
 
 /// What is to be settled, and what came meanwhile.
 pub(crate) struct Doubt {
-    pub(crate) why: &'static str,
+    pub(crate) cause: DoubtCause,
     pub(crate) since_ms: u64,
     /// Channels whose confirmation must come before the read.
     unconfirmed: BTreeSet<Channel>,
@@ -68,8 +69,9 @@ impl Mirror<'_> {
         if !wanted.is_empty() {
             self.joined.ask(Ask::Follow(wanted));
         }
+        self.joined.counts.opened[DoubtCause::Connection as usize] += 1;
         self.joined.standing = Standing::Doubt(Doubt {
-            why: "the connection was lost",
+            cause: DoubtCause::Connection,
             since_ms,
             unconfirmed,
             read: None,
@@ -82,7 +84,7 @@ impl Mirror<'_> {
     }
 
     /// From here on nothing is applied until it is known what is missing.
-    pub(crate) fn doubt(&mut self, why: &'static str) {
+    pub(crate) fn doubt(&mut self, cause: DoubtCause) {
         match &mut self.joined.standing {
             Standing::Away { .. } | Standing::Doubt(_) => return,
             Standing::Sure => {}
@@ -90,8 +92,9 @@ impl Mirror<'_> {
         self.joined.reads.clear();
         self.joined.channels.slots_mut().for_each(|slot| slot.reading = None);
         self.joined.awaits.wait_until_sure();
+        self.joined.counts.opened[cause as usize] += 1;
         self.joined.standing = Standing::Doubt(Doubt {
-            why,
+            cause,
             since_ms: self.now.ms(),
             unconfirmed: BTreeSet::new(),
             read: None,
@@ -191,6 +194,7 @@ impl Mirror<'_> {
             }
         }
         if matches!(self.joined.standing, Standing::Sure) {
+            self.joined.counts.lasted.add(self.now.ms().saturating_sub(doubt.since_ms) * 1_000);
             self.sure();
         }
     }
@@ -229,6 +233,7 @@ impl Mirror<'_> {
             return false;
         }
         let end = known_end.unwrap_or(record.began);
+        self.joined.counts.lives_ended += 1;
         if known_end.is_some() && old.seq <= end {
             return false;
         }

@@ -13,6 +13,7 @@ use crate::clock::Now;
 use crate::inbox::Inbox;
 use crate::interest::WorkerSet;
 use crate::partition::{Draft, Partition, Refusal};
+use crate::stats::{DoubtCause, Doubts};
 use crate::waiting::{Completion, Ticket};
 
 /// How often the backplane is asked whether it still delivers; what takes longer to come back is a doubt.
@@ -52,6 +53,7 @@ pub(crate) struct Joined {
     pub(crate) now_ms: u64,
     /// When a doubt last asked for a read.
     pub(crate) read_ms: Option<u64>,
+    pub(crate) counts: Doubts,
     asks: VecDeque<Ask>,
     publishes: BTreeMap<Ticket, Completion>,
     clears: BTreeMap<Ticket, ClearCompletion>,
@@ -110,6 +112,7 @@ impl Joined {
             effects: Vec::new(),
             now_ms: 0,
             read_ms: None,
+            counts: Doubts::default(),
             asks: VecDeque::new(),
             publishes: BTreeMap::new(),
             clears: BTreeMap::new(),
@@ -196,12 +199,17 @@ impl Joined {
         own.into_iter().chain(self.awaits.next_deadline()).chain(idle).min()
     }
 
+    /// What was counted of doubts.
+    pub(crate) fn doubts(&self) -> Doubts {
+        Doubts { is_open: !matches!(self.standing, Standing::Sure), ..self.counts }
+    }
+
     /// Whether the node can serve, in an operator's words.
     pub(crate) fn readiness(&self, now_ms: u64) -> Result<(), String> {
         match &self.standing {
             Standing::Away { reason, .. } => return Err(reason.clone()),
             Standing::Doubt(doubt) if now_ms.saturating_sub(doubt.since_ms) > DOUBT_MS => {
-                return Err(format!("what may be missing can't be read: {}", doubt.why));
+                return Err(format!("what may be missing can't be read: {}", doubt.cause.told()));
             }
             Standing::Doubt(_) | Standing::Sure => {}
         }
@@ -305,7 +313,7 @@ impl Mirror<'_> {
         let probes = &self.joined.probes;
         if probes.due_ms <= now_ms {
             if late_ms >= PROBE_MS {
-                self.doubt("a probe did not come back in time");
+                self.doubt(DoubtCause::Probe);
             }
             if self.joined.probes.under_way.len() < PROBES_MAX {
                 self.joined.send_probe();
@@ -359,7 +367,7 @@ impl Mirror<'_> {
             return;
         }
         if record.epoch != self.partition.epoch {
-            return self.doubt("another life of the numbering has begun");
+            return self.doubt(DoubtCause::Life);
         }
         self.partition.seq = self.partition.seq.max(record.seq);
         self.join_confirmed(probe);

@@ -12,6 +12,7 @@ use crate::clock::Now;
 use crate::inbox::Inbox;
 use crate::limits::{Limits, TopicRules};
 use crate::partition::{Draft, Refusal};
+use crate::stats::Doubts;
 use crate::waiting::{Completion, Ticket};
 
 /// What a request needs is there, or is awaited.
@@ -92,6 +93,11 @@ impl Broker {
     /// Whether messages really come and go; if not, why.
     pub fn readiness(&self, now: Now) -> Result<(), String> {
         self.lock().joined.as_ref().map_or(Ok(()), |joined| joined.readiness(now.ms()))
+    }
+
+    /// What a joined node has counted of its doubts.
+    pub fn doubts(&self) -> Option<Doubts> {
+        self.lock().joined.as_ref().map(|joined| joined.doubts())
     }
 
     /// Waits for what a history or a long poll needs of the backplane; `completion` is made and kept only then.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use fanfare_core::{LATENCY_BOUNDS_US, Latencies};
+use fanfare_core::{DoubtCause, Doubts, LATENCY_BOUNDS_US, Latencies};
 use fanfare_protocol::{CloseCode, ErrorCode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
@@ -33,6 +33,7 @@ impl Metrics {
             register_backplane(&mut registry, &backplane.health);
             let help = "Times that a worker had no room for what came, and was sent it from the log";
             counter(&mut registry, "backplane_falls_behind", help, node.broker.stats().falls_behind);
+            register_doubts(&mut registry, &node.broker.doubts().unwrap_or_default());
         }
         let mut text = String::new();
         encode(&mut text, &registry).expect("writing to a string does not fail");
@@ -170,6 +171,24 @@ fn register_backplane(registry: &mut Registry, health: &Health) {
     registry.register_with_unit("backplane_probe", help, Unit::Seconds, Histogram(figures.probe.load()));
     let help = "From sending publishes to the backplane to its answer, by batch";
     registry.register_with_unit("backplane_publish", help, Unit::Seconds, Histogram(figures.publish.load()));
+}
+
+/// What a joined node doubted, and what came of it.
+fn register_doubts(registry: &mut Registry, doubts: &Doubts) {
+    let open = ConstGauge::new(u64::from(doubts.is_open));
+    let help = "1 while something may be missing, as while the backplane is away: nothing is delivered until it was read";
+    registry.register("backplane_doubt_open", help, open);
+    let opened = DoubtCause::ALL.into_iter().zip(doubts.opened);
+    let opened = opened.map(|(cause, count)| (cause.as_str().to_owned(), count));
+    family(registry, ("backplane_doubts", "Doubts that were opened, by cause", None), "cause", opened);
+    let help = "From when something could be missing until all of it was read";
+    registry.register_with_unit("backplane_doubt", help, Unit::Seconds, Histogram(doubts.lasted));
+    let told = [("hole", doubts.holes_told), ("life", doubts.lives_told)];
+    let told = told.map(|(cause, count)| (cause.to_owned(), count));
+    let help = "Gaps told for what the backplane keeps no more, by cause";
+    family(registry, ("backplane_gaps", help, None), "cause", told);
+    let help = "Lives of the numbering that were seen to end";
+    counter(registry, "backplane_lives_ended", help, doubts.lives_ended);
 }
 
 fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
