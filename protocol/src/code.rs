@@ -43,6 +43,8 @@ pub enum ErrorCode {
     RateLimited,
     /// No room within the time that a publish may wait.
     Overloaded,
+    /// What keeps messages has no memory left.
+    StorageFull,
     /// What is needed is away.
     Unavailable,
     /// The broker's own mistake.
@@ -51,7 +53,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of PROTOCOL.md's table.
-    pub const ALL: [ErrorCode; 22] = [
+    pub const ALL: [ErrorCode; 23] = [
         ErrorCode::BadFrame,
         ErrorCode::UnknownOp,
         ErrorCode::Unsupported,
@@ -72,6 +74,7 @@ impl ErrorCode {
         ErrorCode::IdempotencyMismatch,
         ErrorCode::RateLimited,
         ErrorCode::Overloaded,
+        ErrorCode::StorageFull,
         ErrorCode::Unavailable,
         ErrorCode::Internal,
     ];
@@ -99,6 +102,7 @@ impl ErrorCode {
             ErrorCode::IdempotencyMismatch => "idempotency_mismatch",
             ErrorCode::RateLimited => "rate_limited",
             ErrorCode::Overloaded => "overloaded",
+            ErrorCode::StorageFull => "storage_full",
             ErrorCode::Unavailable => "unavailable",
             ErrorCode::Internal => "internal",
         }
@@ -129,13 +133,16 @@ impl ErrorCode {
             ErrorCode::Limit | ErrorCode::RateLimited => 429,
             ErrorCode::Internal => 500,
             ErrorCode::Unsupported => 501,
-            ErrorCode::Overloaded | ErrorCode::Unavailable => 503,
+            ErrorCode::Overloaded | ErrorCode::StorageFull | ErrorCode::Unavailable => 503,
         }
     }
 
     /// True if trying the same again later may succeed; then an error says after how long.
     pub fn is_retryable(self) -> bool {
-        matches!(self, ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::Unavailable)
+        matches!(
+            self,
+            ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::StorageFull | ErrorCode::Unavailable
+        )
     }
 }
 

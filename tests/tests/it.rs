@@ -5,6 +5,7 @@ mod it {
     mod backpressure;
     mod clocks;
     mod cluster;
+    mod cluster_answers;
     mod cluster_batches;
     mod cluster_faults;
     mod cluster_tls;

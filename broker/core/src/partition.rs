@@ -85,7 +85,7 @@ pub enum Refusal {
         /// When to try again.
         retry_after_ms: u64,
     },
-    /// The backplane takes no writes; nothing was published.
+    /// The backplane has no memory left; nothing was published.
     #[error("the backplane takes no writes: {reason}")]
     BackplaneFull {
         /// Why.

@@ -140,6 +140,7 @@ fn tried(answer: &Answer) -> Tried {
     }
     let (status, code, _) = answer.problem();
     // Only these promise that nothing was published.
-    let outcome = if status < 500 || code == "overloaded" { Outcome::Refused } else { Outcome::Unknown };
+    let is_refused = status < 500 || ["overloaded", "storage_full"].contains(&code.as_str());
+    let outcome = if is_refused { Outcome::Refused } else { Outcome::Unknown };
     Tried { outcome, position: None, repeated: false, why: Some(format!("{status} {code}")) }
 }

@@ -125,22 +125,6 @@ async fn a_stopped_redis_makes_nodes_unready_and_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_redis_without_memory_refuses_publishes_with_their_own_code_and_heals() {
-    let redis = Redis::start();
-    let (a, b) = (node(&redis).await, node(&redis).await);
-    let mut client = b.follow("a").await;
-    a.publish("a", json!(1)).await;
-    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1mb"]);
-    let refused = a.post("/v1/topics/a", "text/plain", "x").await;
-    refused.assert_problem(503, "overloaded", &["memory"]);
-    assert_eq!(a.get("/readyz").await.status, 200, "it still delivers");
-    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
-    a.publish("a", json!(2)).await;
-    client.expect(json!(["message", "a", "@1", 1])).await;
-    client.expect(json!(["message", "a", "@2", 2])).await;
-}
-
-#[tokio::test]
 async fn a_replica_a_wrong_password_and_an_evicting_policy_are_told_by_readyz() {
     let (redis, primary) = (Redis::start(), Redis::start());
     let (host, port) = (primary.address.ip().to_string(), primary.address.port().to_string());

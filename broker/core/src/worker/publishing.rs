@@ -157,10 +157,10 @@ impl Refusal {
     /// The stable word.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Refusal::Overloaded { .. }
-            | Refusal::TooManyWaiting { .. }
-            | Refusal::TooManyKeys { .. }
-            | Refusal::BackplaneFull { .. } => ErrorCode::Overloaded,
+            Refusal::Overloaded { .. } | Refusal::TooManyWaiting { .. } | Refusal::TooManyKeys { .. } => {
+                ErrorCode::Overloaded
+            }
+            Refusal::BackplaneFull { .. } => ErrorCode::StorageFull,
             Refusal::Unavailable { .. } => ErrorCode::Unavailable,
             Refusal::TooManyTopics { .. } => ErrorCode::Limit,
             Refusal::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
