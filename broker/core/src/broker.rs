@@ -187,6 +187,12 @@ impl Broker {
         self.lock().partition.list(filter, after, limit)
     }
 
+    /// How many subscriptions of this node match each of the topics, in their order.
+    pub fn followers<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>) -> Vec<u32> {
+        let mut state = self.lock();
+        topics.into_iter().map(|topic| state.partition.reach(topic.as_str(), None).followers).collect()
+    }
+
     /// Trims what is too old and forgets idle topics; to be called about once a second.
     pub fn sweep(&self, now: Now) {
         const TOPICS_MAX: usize = 1_000;

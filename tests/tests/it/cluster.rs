@@ -162,6 +162,13 @@ async fn the_topics_of_all_nodes_are_listed_on_each() {
         .map(|topic| (topic["topic"].clone(), topic["position"].clone(), topic["kept"].clone()))
         .collect();
     assert_eq!(shown, [(json!("x.a"), json!("@2"), json!(1)), (json!("x.b"), json!("@4"), json!(2))]);
+    let _client = b.follow("x.b").await;
+    for (node, followed) in [(&a, [0, 0]), (&b, [0, 1])] {
+        let listed = node.get_json("/v1/topics?filter=x.*").await;
+        let own = [0, 1].map(|at| listed["topics"][at]["subscriptions"].clone());
+        assert_eq!(own, followed.map(Value::from), "each node tells of its own sessions");
+        assert!(listed["topics"][0].get("published").is_none(), "nobody counts that: {listed}");
+    }
     let page = a.get_json("/v1/topics?after=x.a&limit=1").await;
     assert_eq!((&page["topics"][0]["topic"], &page["more"]), (&json!("x.b"), &json!(true)));
 }

@@ -1,7 +1,7 @@
 //! What operators ask: topics, sessions, health and figures.
 
 use bytes::Bytes;
-use fanfare_core::{ClearCompletion, Clearing, SessionId, SessionInfo, TopicInfo};
+use fanfare_core::{Broker, ClearCompletion, Clearing, SessionId, SessionInfo, TopicInfo};
 use fanfare_protocol::{Epoch, ErrorCode, Filter, Position};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ pub(super) async fn topics(node: &Node, query: &str) -> Answer {
     }
     let all = Filter::parse(">").expect("`>` is a filter");
     if let Some(backplane) = &node.backplane {
-        return topics_everywhere(backplane, filter.unwrap_or(all), after, limit).await;
+        return topics_everywhere(&node.broker, backplane, filter.unwrap_or(all), after, limit).await;
     }
     let mut found = node.broker.list_topics(filter.as_ref().unwrap_or(&all), after.as_deref(), limit + 1);
     let more = found.len() > limit;
@@ -100,6 +100,7 @@ pub(super) async fn topics(node: &Node, query: &str) -> Answer {
 
 /// The topics of all nodes, as the backplane knows them.
 async fn topics_everywhere(
+    broker: &Broker,
     backplane: &Backplane,
     filter: Filter,
     after: Option<String>,
@@ -109,7 +110,8 @@ async fn topics_everywhere(
         Ok(page) => page,
         Err(reason) => return problem(ErrorCode::Unavailable, &reason, Some(1_000)),
     };
-    let topics = page.topics.into_iter().map(|found| {
+    let followers = broker.followers(page.topics.iter().map(|found| &found.name));
+    let topics = page.topics.into_iter().zip(followers).map(|(found, followers)| {
         let epoch = Epoch { partition: 0, life: found.life };
         let position = Position { epoch, seq: found.last };
         json!({
@@ -117,6 +119,7 @@ async fn topics_everywhere(
             "position": position.to_string(),
             "kept": found.kept,
             "time": found.time,
+            "subscriptions": followers,
         })
     });
     let topics: Vec<Value> = topics.collect();
