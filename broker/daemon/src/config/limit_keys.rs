@@ -70,7 +70,7 @@ pub(super) const LIMITS: &[Key] = &[
          frame_bytes."),
     number!("limits.idempotency_keys", limits.idempotency_keys: usize, Count(1..=100_000_000),
         "The most idempotency keys remembered at once, 230 bytes each; then a new one gets 503. The default lasts for \
-         830 a second: JavaScript clients send one with each publish."),
+         830 a second. On Redis it does not hold: its memory is the bound."),
     number!("limits.idempotency", limits.idempotency_ms: u64, Duration(SECOND..=7 * DAY),
         "How long an idempotency key is remembered: the time in which a publish may be retried."),
     number!("limits.history_frames", limits.history_frames: u32, Count(1..=100_000),
