@@ -30,10 +30,16 @@ async fn who_answers_pings_stays() {
 async fn who_is_silent_for_two_heartbeats_is_closed() {
     let broker = Broker::with(CONFIG).await;
     let mut silent = broker.follow("a").await;
-    let ping = silent.next().await;
-    assert_eq!(ping, json!(["ping", "@0"]));
-    let reason = silent.expect_close(4501).await;
-    assert!(reason.contains("1000 ms"), "{reason}");
+    let ping = json!(["ping", "@0"]);
+    silent.expect(ping.clone()).await;
+    // On a busy machine the second ping is due before the silence is seen.
+    let mut last = silent.next().await;
+    while last == ping {
+        last = silent.next().await;
+    }
+    assert_eq!((&last[0], &last[1]), (&"goodbye".into(), &4501.into()), "{last}");
+    assert!(last[2].as_str().is_some_and(|reason| reason.contains("1000 ms")), "{last}");
+    assert!(matches!(silent.socket.next().await, Heard::Close(4501, _)));
     broker.until_metric("fanfare_subscriptions", |count| count == 0.0).await;
 }
 
