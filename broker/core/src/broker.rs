@@ -262,16 +262,24 @@ impl Broker {
         Ok((replay, whole, after.unwrap_or(top)))
     }
 
-    /// Pulls from a replay. Once it has caught up its filters are live as after [`Broker::follow`].
+    /// Pulls from a replay. Once it has caught up its filters are live as after [`Broker::follow`]. Where it has to wait,
+    /// `completion` is made and kept.
     pub(crate) fn pull(
         &self,
         worker: usize,
         replay: &mut Replay,
         budget: Budget,
         now: Now,
+        completion: impl FnOnce() -> Admitted,
         backlog: &mut impl Extend<Delivery>,
     ) -> (Pulled, Position) {
         let mut state = self.lock();
+        let mirror = state.mirror(now, &self.inboxes);
+        if let Some(Err(ticket)) = mirror.map(|mut mirror| mirror.admit_replay(replay, completion)) {
+            let top = state.partition.top();
+            self.settle(state);
+            return (Pulled { waits: Some(ticket), ..Pulled::default() }, top);
+        }
         let mut pulled = state.partition.pull(replay, budget, now);
         if pulled.caught_up && state.behind(worker).is_some() {
             (pulled.caught_up, pulled.is_held_back) = (false, true);

@@ -9,6 +9,8 @@ use crate::partition::Partition;
 pub(crate) struct Lives {
     pub(crate) began: u64,
     pub(crate) ended: Vec<(Epoch, u64)>,
+    /// How often another life took the place of the present one: a life may come back.
+    pub(crate) changes: u64,
 }
 
 /// What is known of a cursor.

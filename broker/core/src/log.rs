@@ -35,8 +35,6 @@ pub(crate) struct Log {
     bytes: usize,
     /// Topics up to this seq may have been forgotten.
     floor: u64,
-    /// How often everything was dropped, and up to which seq nothing was known the last time.
-    emptied: (u64, u64),
     numbering_ttl_ms: u64,
 }
 

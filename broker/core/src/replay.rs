@@ -3,17 +3,21 @@
 //! Holes are told before any later frame, since a message moves the cursor past them. A topic has one
 //! iff its newest trimmed message lies above the cursor: kept messages are the newest of their topic without a break.
 
+mod entering;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanfare_protocol::{Epoch, Filter, Gap, Position};
+use fanfare_protocol::{Epoch, Filter, Gap, Position, Topic};
 
+use crate::backplane::Pass;
 use crate::clock::Now;
 use crate::entry::{Entry, SessionId};
 use crate::filters::Filters;
 use crate::lives::Verdict;
 use crate::log::{TopicId, TopicLog};
 use crate::partition::Partition;
+use crate::waiting::Ticket;
 
 /// The most log entries looked at under one hold of the partition's lock.
 const SCAN_MAX: usize = 1_024;
@@ -27,7 +31,7 @@ pub(crate) struct Replay {
     /// Kept messages at or below were looked at.
     scanned: u64,
     /// Holes told topic by topic, by their end.
-    told: BTreeMap<TopicId, u64>,
+    told: BTreeMap<Topic, u64>,
     /// Trims up to this number were looked at; none: no look was taken yet.
     trims_seen: Option<u64>,
     /// What goes before the next message.
@@ -36,8 +40,12 @@ pub(crate) struct Replay {
     deaf_to: Option<SessionId>,
     /// The life of the numbering in which the seqs were judged.
     epoch: Epoch,
-    /// How often the log had been emptied by then.
-    emptied: u64,
+    /// How often that had changed by then.
+    changes: u64,
+    /// What it has waited for to go on in the present one.
+    pass: Pass,
+    /// It waits for that.
+    ticket: Option<Ticket>,
 }
 
 /// One thing that a replay says.
@@ -57,6 +65,8 @@ pub(crate) struct Pulled {
     pub(crate) caught_up: bool,
     /// Nothing above is kept, but the worker must get what came before first.
     pub(crate) is_held_back: bool,
+    /// Nothing comes before this is answered.
+    pub(crate) waits: Option<Ticket>,
 }
 
 /// How much one pull may bring.
@@ -81,8 +91,9 @@ impl Replay {
 
     fn new(filters: Filters, after: u64, deaf_to: Option<SessionId>, partition: &Partition) -> Replay {
         let (told, queue) = (BTreeMap::new(), VecDeque::new());
-        let (epoch, (emptied, _)) = (partition.epoch, partition.log.emptied());
-        Replay { filters, after, scanned: after, told, trims_seen: None, queue, deaf_to, epoch, emptied }
+        let (epoch, changes) = (partition.epoch, partition.lives.changes);
+        let (scanned, trims_seen, pass, ticket) = (after, None, Pass::default(), None);
+        Replay { filters, after, scanned, told, trims_seen, queue, deaf_to, epoch, changes, pass, ticket }
     }
 
     /// Moves the cursor to `to` by one gap for all that matches; what it does not cover is looked for anew.
@@ -92,19 +103,6 @@ impl Replay {
         (self.after, self.scanned) = (to.seq, to.seq);
         self.told.clear();
         self.trims_seen = None;
-    }
-
-    /// As [`Replay::jump`], in place of one that was not told yet: that began where the client still stands.
-    fn jump_anew(&mut self, from: Position, to: Position) {
-        let told_from = self.queue.iter().find_map(|event| match event {
-            ReplayEvent::Gap(gap) if gap.topic.is_none() => Some(gap.from),
-            ReplayEvent::Gap(_) | ReplayEvent::Message(_) => None,
-        });
-        self.queue.retain(|event| matches!(event, ReplayEvent::Message(_)));
-        self.jump(told_from.unwrap_or(from), to);
-        if told_from.is_some() {
-            self.queue.rotate_right(1);
-        }
     }
 }
 
@@ -210,7 +208,7 @@ impl Partition {
         told.retain(|_, end| end > scanned);
         let (mut holes, mut topics) = (Vec::new(), told.len());
         let mut look = |(id, topic): (TopicId, &TopicLog)| {
-            let known = told.get(&id).copied();
+            let known = told.get(&topic.name).copied();
             if topic.trimmed > known.unwrap_or(0).max(*scanned) && filters.matches(topic.name.as_str()) {
                 topics += usize::from(known.is_none());
                 holes.push(id);
@@ -231,34 +229,9 @@ impl Partition {
         }
     }
 
-    /// What was judged in an earlier life of the numbering is judged again: it may have ended below.
-    fn enter_life(&self, replay: &mut Replay) {
-        if replay.epoch == self.epoch {
-            return;
-        }
-        let after = Position { epoch: replay.epoch, seq: replay.after };
-        replay.epoch = self.epoch;
-        let (Verdict::Good(end) | Verdict::Jump(end)) = self.judge(Position { seq: replay.scanned, ..after });
-        replay.queue.retain(|event| match event {
-            ReplayEvent::Message(entry) => entry.seq() <= end,
-            ReplayEvent::Gap(gap) => gap.topic.is_none() || gap.to.seq <= end,
-        });
-        let (emptied, unknown_to) = self.log.emptied();
-        // What was kept for it went with the log, though its own life is known.
-        let is_lost = std::mem::replace(&mut replay.emptied, emptied) < emptied && end < unknown_to;
-        match self.judge(after) {
-            Verdict::Good(_) if is_lost => replay.jump_anew(after, self.position(unknown_to)),
-            Verdict::Good(_) => replay.scanned = replay.scanned.min(end),
-            Verdict::Jump(to) if is_lost => replay.jump_anew(after, self.position(to.max(unknown_to))),
-            Verdict::Jump(to) => replay.jump_anew(after, self.position(to)),
-        }
-        replay.told.clear();
-        replay.trims_seen = None;
-    }
-
     fn tell_hole(&self, replay: &mut Replay, id: TopicId) {
         let topic = self.log.topic(id).expect("it was found under the same lock");
-        let known = replay.told.get(&id).copied().unwrap_or(0).max(replay.after);
+        let known = replay.told.get(&topic.name).copied().unwrap_or(0).max(replay.scanned);
         let (from, to) = (self.position(known), self.position(topic.trimmed));
         replay.queue.push_back(ReplayEvent::Gap(Gap {
             topic: Some(topic.name.clone()),
@@ -266,7 +239,7 @@ impl Partition {
             to,
             count: None,
         }));
-        replay.told.insert(id, topic.trimmed);
+        replay.told.insert(topic.name.clone(), topic.trimmed);
     }
 
     /// True if the filters are topics of which everything since `after` is known.
@@ -311,8 +284,7 @@ impl Partition {
             }
             let entry = topic.at(seq).expect("the log and the topic keep the same messages");
             // What came back after its hole was told stays missing.
-            let is_told = !replay.told.is_empty()
-                && self.log.find(topic.name.as_str()).and_then(|id| replay.told.get(&id)) >= Some(&seq);
+            let is_told = !replay.told.is_empty() && replay.told.get(&topic.name) >= Some(&seq);
             if is_told || !entry.is_wanted(now.ms(), replay.deaf_to) {
                 continue;
             }

@@ -9,6 +9,7 @@ use super::joined::{Mirror, RETRY_MS, Standing};
 use super::{Ask, Channel};
 use crate::lives::Verdict;
 use crate::partition::Refusal;
+use crate::replay::Replay;
 use crate::waiting::Ticket;
 
 /// Called when what was awaited is there, or will not be; on any thread.
@@ -33,13 +34,16 @@ pub(crate) struct Need {
     /// The worker that must not be behind.
     pub(crate) worker: Option<usize>,
     pub(crate) pass: Pass,
+    /// It is a replay that goes on: what fails is tried again.
+    pub(crate) is_patient: bool,
 }
 
 impl Need {
     /// To follow filters from now on.
     pub(crate) fn new(filters: &[Filter]) -> Need {
         let filters = filters.to_vec();
-        Need { filters, after: None, all: false, worker: None, pass: Pass::default() }
+        let pass = Pass::default();
+        Need { filters, after: None, all: false, worker: None, pass, is_patient: false }
     }
 }
 
@@ -108,6 +112,12 @@ impl Awaits {
         Some(waiting)
     }
 
+    /// As [`Awaits::take`], if it is one that tries again.
+    fn take_patient(&mut self, ticket: Ticket) -> Option<Await> {
+        self.by_ticket.get(&ticket).filter(|waiting| waiting.need.is_patient)?;
+        self.take(ticket)
+    }
+
     /// All who wait for the same.
     fn blocked_by(&self, blocker: &Blocker) -> Vec<Ticket> {
         let all = (blocker.clone(), Ticket::new(0))..=(blocker.clone(), Ticket::new(u64::MAX));
@@ -148,6 +158,30 @@ impl Mirror<'_> {
         let ticket = Ticket::new(self.joined.next_number());
         self.joined.awaits.add(ticket, Await { need, blocker, completion: completion() });
         Err(Held::Waits(ticket))
+    }
+
+    /// Lets a replay go on in another life of the numbering once all above where it stands is known; else `completion` is
+    /// kept until it is to ask again.
+    pub(crate) fn admit_replay(
+        &mut self,
+        replay: &Replay,
+        completion: impl FnOnce() -> Admitted,
+    ) -> Result<(), Ticket> {
+        if replay.is_of(self.partition) {
+            return Ok(());
+        }
+        let until_ms = Some(self.now.ms() + self.partition.limits.backplane_wait_ms);
+        let mut need = Need::new(replay.filters());
+        (need.after, need.is_patient) = (Some(replay.stands()), true);
+        need.pass = Pass { until_ms, ..replay.pass() };
+        self.hold(&need.filters);
+        let Some(blocker) = self.blocker(&mut need) else {
+            self.release(&need.filters);
+            return Ok(());
+        };
+        let ticket = Ticket::new(self.joined.next_number());
+        self.joined.awaits.add(ticket, Await { need, blocker, completion: completion() });
+        Err(ticket)
     }
 
     /// Who waits gives up; false if it is admitted or refused already.
@@ -212,9 +246,15 @@ impl Mirror<'_> {
         }
     }
 
-    /// A read failed: those who need it are refused.
+    /// A read failed: those who need it are refused, or try again later.
     pub(crate) fn refuse_read(&mut self, read: u64, reason: &str) {
         for ticket in self.joined.awaits.blocked_by(&Blocker::Read(read)) {
+            if let Some(mut waiting) = self.joined.awaits.take_patient(ticket) {
+                waiting.blocker = Blocker::Sure;
+                waiting.need.pass.until_ms = Some(self.now.ms() + RETRY_MS);
+                self.joined.awaits.add(ticket, waiting);
+                continue;
+            }
             let reason = format!("the backplane can't be read: {reason}").into();
             self.end(ticket, Err(Refusal::Unavailable { reason, retry_after_ms: RETRY_MS }));
         }
@@ -224,7 +264,7 @@ impl Mirror<'_> {
     pub(crate) fn ask_read(&mut self, channel: &Channel, above: u64) -> u64 {
         let read = self.joined.next_number();
         let slot = self.joined.channels.slot_mut(channel).expect("who reads a channel holds it");
-        slot.reading = Some(Reading { read, above, lower: None });
+        slot.reading = Some(Reading { read, above, lower: None, is_outdated: false });
         self.joined.reads.insert(read, channel.clone());
         self.joined.ask(Ask::Read { read, channels: vec![channel.clone()], above });
         read

@@ -49,6 +49,16 @@ impl Mirror<'_> {
         if let Some(id) = self.partition.log.find(topic.as_str()) {
             self.partition.log.clear_to(id, to);
         }
+        self.joined.cleared = self.joined.cleared.max(to);
+        for (read, channel) in &self.joined.reads {
+            if channel.covers(topic.as_str())
+                && let Some(reading) =
+                    self.joined.channels.slot_mut(channel).and_then(|slot| slot.reading.as_mut())
+                && reading.read == *read
+            {
+                reading.is_outdated = true;
+            }
+        }
     }
 
     /// Appends a message; those who want it get it, if they are to be sent it.
@@ -123,7 +133,9 @@ impl Mirror<'_> {
         if record.epoch != self.partition.epoch {
             return self.doubt(DoubtCause::Life);
         }
-        if let Some(known_above) = self.joined.channels.known_above(&channel) {
+        if reading.is_outdated {
+            self.ask_read(&channel, reading.lower.unwrap_or(reading.above));
+        } else if let Some(known_above) = self.joined.channels.known_above(&channel) {
             for topic in topics {
                 if channel.covers(topic.name.as_str()) {
                     self.merge(topic, reading.above, known_above, &record);

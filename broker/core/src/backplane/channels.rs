@@ -54,6 +54,8 @@ pub(crate) struct Reading {
     pub(crate) above: u64,
     /// Somebody came who needs more.
     pub(crate) lower: Option<u64>,
+    /// A topic was cleared meanwhile, and the answer may not know.
+    pub(crate) is_outdated: bool,
 }
 
 impl Channels {

@@ -221,7 +221,8 @@ impl Mirror<'_> {
         let known_end = record.ended.iter().find(|(epoch, _)| *epoch == partition.epoch).map(|(_, end)| *end);
         let old = partition.top();
         let is_same = record.epoch == partition.epoch;
-        partition.lives = Lives { began: record.began, ended: record.ended.clone() };
+        let changes = partition.lives.changes + u64::from(!is_same);
+        partition.lives = Lives { began: record.began, ended: record.ended.clone(), changes };
         if is_same {
             return false;
         }
@@ -234,13 +235,18 @@ impl Mirror<'_> {
         }
         let end = known_end.unwrap_or(record.began);
         self.joined.counts.lives_ended += 1;
+        let cleared = std::mem::take(&mut self.joined.cleared);
         if known_end.is_some() && old.seq <= end {
+            // What was cleared here last may be kept on a server that was not told in time.
+            for slot in self.joined.channels.slots_mut() {
+                slot.complete_above = slot.complete_above.map(|above| above.max(cleared.min(end)));
+            }
             return false;
         }
         match known_end {
             Some(_) => partition.log.drop_above(end),
             None => {
-                partition.log.drop_all(end);
+                partition.log.drop_all();
                 partition.log.raise_floor(record.floor.min(end));
             }
         }

@@ -48,6 +48,8 @@ pub(crate) struct Joined {
     pub(crate) falls_behind: u64,
     /// The highest position that a publisher here was answered, perhaps of a life that is not entered yet.
     pub(crate) acked: Option<Position>,
+    /// Something was cleared up to here in the present life.
+    pub(crate) cleared: u64,
     pub(crate) wake: WorkerSet,
     pub(crate) effects: Vec<Effect>,
     pub(crate) now_ms: u64,
@@ -108,6 +110,7 @@ impl Joined {
             behind: BTreeMap::new(),
             falls_behind: 0,
             acked: None,
+            cleared: 0,
             wake: WorkerSet::default(),
             effects: Vec::new(),
             now_ms: 0,

@@ -110,7 +110,7 @@ impl Broker {
         completion: impl FnOnce() -> Admitted,
     ) -> Result<Preparing, BadCursor> {
         let after = after.map(|cursor| self.own_part(cursor)).transpose()?;
-        let need = Need { filters: filters.to_vec(), after, all: after.is_none(), worker: None, pass };
+        let need = Need { after, all: after.is_none(), pass, ..Need::new(filters) };
         let mut state = self.lock();
         let Some(mut mirror) = state.mirror(now, &self.inboxes) else { return Ok(Preparing::Ready(pass)) };
         let admitted = mirror.admit(need, Some(completion));
@@ -257,7 +257,7 @@ impl Broker {
     }
 
     /// Releases the lock, then wakes and tells all whom it concerns.
-    fn settle(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn settle(&self, mut state: MutexGuard<'_, State>) {
         let Some(joined) = &mut state.joined else { return };
         let (wake, effects) = (std::mem::take(&mut joined.wake), std::mem::take(&mut joined.effects));
         let (has_asks, behind) = (joined.has_asks(), joined.behind.len());

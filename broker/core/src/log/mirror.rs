@@ -163,16 +163,10 @@ impl Log {
         self.floor = self.floor.min(seq);
     }
 
-    /// Drops all topics: nothing is known up to `seq`.
-    pub(crate) fn drop_all(&mut self, seq: u64) {
+    /// Drops all topics: nothing is known of any.
+    pub(crate) fn drop_all(&mut self) {
         self.topics.keys().collect::<Vec<_>>().into_iter().for_each(|id| self.drop_topic(id));
         self.floor = 0;
-        self.emptied = (self.emptied.0 + 1, seq);
-    }
-
-    /// How often everything was dropped, and up to which seq nothing was known the last time.
-    pub(crate) fn emptied(&self) -> (u64, u64) {
-        self.emptied
     }
 
     /// Forgets a topic to make place for another: the longest idle empty one, else that of the oldest message.

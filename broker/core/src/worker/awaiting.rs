@@ -1,10 +1,12 @@
 //! Requests that wait for the backplane, and gaps that come from it.
 
+use std::sync::Arc;
+
 use fanfare_protocol::{ErrorCode, Filter, Frame, Gap, OnSlow, Position, Topic};
 
 use super::{PollKey, SessionKey, Worker};
 use crate::backplane::{Admitted, Held, Pass};
-use crate::broker::{Answer, Door, Outcome};
+use crate::broker::{Answer, Broker, Door, Outcome};
 use crate::clock::Now;
 use crate::filters::Filters;
 use crate::partition::Refusal;
@@ -21,6 +23,8 @@ enum Request {
     Subscribe(Asked),
     History(AskedHistory),
     Stream(AskedStream),
+    /// A replay is under way.
+    Replay(Filter),
 }
 
 /// What a stream asks for.
@@ -58,13 +62,7 @@ impl Worker {
         pass: Pass,
     ) -> Door<impl FnOnce() -> Admitted + use<>> {
         let (broker, worker) = (self.broker.clone(), self.index);
-        let completion = move || -> Admitted {
-            Box::new(move |ticket, result| {
-                let outcome = Outcome::Admitted(result);
-                broker.answer(worker, Answer { session, ticket, outcome });
-            })
-        };
-        Door { now, pass, completion: Some(completion) }
+        Door { now, pass, completion: Some(move || admitted_of(broker, worker, session)) }
     }
 
     /// A subscription can't begin yet, or not at all.
@@ -107,6 +105,11 @@ impl Worker {
         self.awaiting.insert(ticket, Awaiting { session: key, request: Request::Stream(asked) });
     }
 
+    /// A replay can't go on yet.
+    pub(super) fn await_replay(&mut self, key: SessionKey, filter: Filter, ticket: Ticket) {
+        self.awaiting.insert(ticket, Awaiting { session: key, request: Request::Replay(filter) });
+    }
+
     /// What a request needs is there, or will not be.
     pub(super) fn admitted(&mut self, now: Now, ticket: Ticket, result: Result<Pass, Refusal>) {
         let Some(Awaiting { session: key, request }) = self.awaiting.remove(&ticket) else { return };
@@ -129,6 +132,7 @@ impl Worker {
                 }
                 self.mark_dirty(key);
             }
+            Request::Replay(filter) => self.replay_on(key, filter, result.ok()),
             Request::History(asked) => {
                 session.waiting_reads -= 1;
                 match result {
@@ -201,4 +205,12 @@ impl Worker {
         let (code, retry_after_ms) = (refusal.code(), refusal.retry_after_ms());
         self.reply(key, &Frame::Error { id: Some(id), code, reason: refusal.to_string(), retry_after_ms });
     }
+}
+
+/// Tells a session that what it awaits is there, or will not be.
+pub(super) fn admitted_of(broker: Arc<Broker>, worker: usize, session: SessionKey) -> Admitted {
+    Box::new(move |ticket, result| {
+        let outcome = Outcome::Admitted(result);
+        broker.answer(worker, Answer { session, ticket, outcome });
+    })
 }

@@ -127,6 +127,12 @@ impl Worker {
             self.broker.cancel(ticket);
             return;
         }
+        if let State::Replaying(Some(replay)) = &subscription.state
+            && let Some(ticket) = replay.ticket()
+        {
+            self.awaiting.remove(&ticket);
+            self.broker.cancel(ticket);
+        }
         let live = !matches!(subscription.state, State::Replaying(_));
         if let State::Live(index) = subscription.state {
             self.remove_follower(filter, index as usize);

@@ -2,7 +2,7 @@
 
 use fanfare_protocol::{Cursor, Filter, Frame, OkBody, Position, SubscribeOptions};
 
-use super::awaiting::Asked;
+use super::awaiting::{Asked, admitted_of};
 use super::{Backlog, Pending, SessionKey, Worker};
 use crate::backplane::Pass;
 use crate::broker::BadCursor;
@@ -77,7 +77,18 @@ impl Worker {
         let State::Replaying(Some(replay)) = &mut subscription.state else { return true };
         let backlog = &mut Backlog(&mut self.backlog);
         let budget = Budget { messages, events: messages, bytes };
-        let (pulled, top) = self.broker.pull(self.index, replay, budget, now, backlog);
+        let broker = &self.broker;
+        let completion = || admitted_of(broker.clone(), self.index, key);
+        let (pulled, top) = broker.pull(self.index, replay, budget, now, completion, backlog);
+        if let Some(ticket) = pulled.waits {
+            replay.wait(ticket);
+            let has_others = !session.replaying.is_empty();
+            self.await_replay(key, filter, ticket);
+            if has_others {
+                self.mark_dirty(key);
+            }
+            return has_others;
+        }
         let caught_up = pulled.caught_up.then(|| replay.filters().clone());
         if caught_up.is_none() {
             session.replaying.push_back(filter.clone());
@@ -95,6 +106,16 @@ impl Worker {
             self.mark_dirty(key);
         }
         !is_idle
+    }
+
+    /// A replay that waited is pulled again.
+    pub(super) fn replay_on(&mut self, key: SessionKey, filter: Filter, pass: Option<Pass>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(subscription) = session.subscriptions.get_mut(&filter) else { return };
+        let State::Replaying(Some(replay)) = &mut subscription.state else { return };
+        replay.go_on(pass);
+        session.replaying.push_back(filter);
+        self.mark_dirty(key);
     }
 
     /// True if the session has a replay that goes on once its outbox has drained.

@@ -137,6 +137,9 @@ impl Followed {
     /// A gap of the whole filter: what may be missing is told, what lies before it is not.
     fn jump(&mut self, facts: &Facts, from: Position, to: Position, is_slow: bool, now_ms: u64) {
         let settled = self.settled.expect("it has begun");
+        // What the client asked for at first may lie above all that was.
+        let is_back = from.epoch == to.epoch && from.seq > to.seq && self.after != Some(from);
+        assert!(!is_back, "{:?}: a gap goes back within a life, {from} to {to}", self.filters);
         if from.seq < to.seq && settled.seq < from.seq && facts.leads_to(from, to.epoch) {
             self.cursor = Some(from);
             self.settle(facts, now_ms);

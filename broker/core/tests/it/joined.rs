@@ -96,6 +96,26 @@ fn a_subscribe_in_a_doubt_does_not_fall_behind_an_answered_publish() {
 }
 
 #[test]
+fn a_replay_under_way_is_told_what_a_lagging_server_keeps_and_not_that_it_is_missing() {
+    tell(1403, 300);
+}
+
+#[test]
+fn what_was_cleared_and_is_kept_after_all_is_read_again() {
+    tell(5887, 300);
+}
+
+#[test]
+fn a_replay_notices_that_its_life_was_over_for_a_while() {
+    tell(16171, 300);
+}
+
+#[test]
+fn a_jump_that_was_not_told_is_taken_back_where_the_cursor_is_good_again() {
+    tell(25813, 300);
+}
+
+#[test]
 fn what_was_held_back_in_a_doubt_is_applied_after_it() {
     tell(253, 300);
 }
