@@ -252,14 +252,18 @@ impl Outbox {
     /// many went.
     pub(crate) fn drop_outdated(&mut self, mut is_latest: impl FnMut(&Entry) -> bool) -> u64 {
         let (edge, unwritten, before) = (self.edge, self.unwritten(), self.items.len());
-        let mut outdated: Vec<u64> =
-            self.items.iter().enumerate().filter_map(live).map(|(_, entry)| entry.prev).collect();
+        let waiting = self.items.iter().enumerate().filter_map(live);
+        // Two lives of the numbering give the same seq to messages of different topics.
+        let mut outdated: Vec<(u64, Topic)> =
+            waiting.map(|(_, entry)| (entry.prev, entry.message.topic.clone())).collect();
         outdated.sort_unstable();
         let (mut index, mut bytes) = (0, 0);
         self.items.retain(|item| {
             index += 1;
             let Some((_, entry)) = live((index, item)).filter(|_| index > unwritten) else { return true };
-            let goes = outdated.binary_search(&entry.seq()).is_ok() && is_latest(entry);
+            let previous = (entry.seq(), &entry.message.topic);
+            let found = outdated.binary_search_by(|(seq, topic)| (*seq, topic).cmp(&previous));
+            let goes = found.is_ok() && is_latest(entry);
             bytes += if goes { length(edge, item) } else { 0 };
             !goes
         });

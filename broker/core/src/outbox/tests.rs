@@ -136,6 +136,16 @@ fn a_message_takes_the_place_of_those_of_its_topic_alone() {
 }
 
 #[test]
+fn a_message_of_another_life_does_not_take_the_place_of_another_topic() {
+    let mut outbox = Outbox::new(Encoding::Json);
+    outbox.push_live(live("a", 40));
+    let mut next = Entry::sample("b", 22, 0);
+    next.prev = 40;
+    outbox.push_live(Arc::new(next));
+    assert_eq!(outbox.drop_outdated(|_| true), 0, "no later message of a waits");
+}
+
+#[test]
 fn a_stream_of_events_comes_out_whole_and_without_line_breaks_in_its_data() {
     let broken = |seq: u64| {
         let mut entry = Entry::sample("a", seq, 0);
