@@ -173,7 +173,7 @@ impl Followed {
         );
         for fact in facts.between(settled.seq, cursor) {
             let owed = self.filters.matches(fact.topic.as_str()) && !self.got.contains(&fact.position);
-            if owed && !self.is_told(fact) && !self.may_lack(facts, fact, cursor, now_ms) {
+            if owed && !self.is_told(fact) && !self.may_lack(facts, fact, now_ms) {
                 panic!("{:?} lacks {fact:?} silently on its way from {settled} to {cursor}", self.filters);
             }
         }
@@ -185,12 +185,13 @@ impl Followed {
         self.holes.iter().any(|(topic, from, to)| *topic == fact.topic && *from < seq && seq <= to.seq)
     }
 
-    fn may_lack(&self, facts: &Facts, fact: &Fact, cursor: Position, now_ms: u64) -> bool {
+    fn may_lack(&self, facts: &Facts, fact: &Fact, now_ms: u64) -> bool {
         let replaced = || {
-            // Also in a life that continues this one: the cursor comes there later than the message.
-            let tops = facts.lives().filter(|life| facts.leads_to(cursor, *life));
-            tops.filter_map(|life| facts.top(life))
-                .any(|top| facts.between(fact.position.seq, top).any(|later| later.topic == fact.topic))
+            // Also in a life that continues this one, and in one that took its place: the newest is of that.
+            facts.lives().any(|life| {
+                let from = if facts.leads_to(fact.position, life) { fact.position.seq } else { 0 };
+                facts.top(life).is_some_and(|top| facts.between(from, top).any(|later| later.topic == fact.topic))
+            })
         };
         let on_slow = self.on_slow.unwrap_or_else(|| facts.rules.rule_for(fact.topic.as_str()).1);
         let conflated = on_slow == OnSlow::Latest && self.state == State::Live && replaced();

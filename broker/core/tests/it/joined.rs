@@ -116,6 +116,11 @@ fn a_jump_that_was_not_told_is_taken_back_where_the_cursor_is_good_again() {
 }
 
 #[test]
+fn the_newest_of_a_topic_takes_the_place_of_what_another_life_had() {
+    tell(80502, 300);
+}
+
+#[test]
 fn what_was_held_back_in_a_doubt_is_applied_after_it() {
     tell(253, 300);
 }
