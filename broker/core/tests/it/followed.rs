@@ -190,7 +190,9 @@ impl Followed {
             // Also in a life that continues this one, and in one that took its place: the newest is of that.
             facts.lives().any(|life| {
                 let from = if facts.leads_to(fact.position, life) { fact.position.seq } else { 0 };
-                facts.top(life).is_some_and(|top| facts.between(from, top).any(|later| later.topic == fact.topic))
+                facts
+                    .top(life)
+                    .is_some_and(|top| facts.between(from, top).any(|later| later.topic == fact.topic))
             })
         };
         let on_slow = self.on_slow.unwrap_or_else(|| facts.rules.rule_for(fact.topic.as_str()).1);
