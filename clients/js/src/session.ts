@@ -80,8 +80,8 @@ export function createSession(chance: () => number): Session {
   /** When what is handled happened. */
   let nowMs = 0;
   let status: Status = { kind: 'connecting' };
-  /** When the connection was opened, or asked for. */
-  let sinceMs = 0;
+  /** When this connection's welcome came; `Infinity` until then. */
+  let sinceMs = Infinity;
   let heardMs: number;
   /** When it is time to connect, or nothing heard means that the connection is dead. */
   let dueMs = Infinity;
@@ -113,7 +113,7 @@ export function createSession(chance: () => number): Session {
   const connect = () => {
     status = { kind: 'connecting' };
     goodbye = undefined;
-    sinceMs = nowMs;
+    sinceMs = Infinity;
     dueMs = nowMs + CONNECT_MS;
     outbox.say({ kind: 'connect' });
   };
@@ -211,6 +211,7 @@ export function createSession(chance: () => number): Session {
     welcome([, id, extra]) {
       const { limits, heartbeat_ms, resume: told } = entries(extra, { heartbeat_ms: isCount, limits: isMap });
       isWelcome = true;
+      sinceMs = nowMs;
       resume = told;
       frameBytes = limits?.frame_bytes;
       heartbeatMs = heartbeat_ms || heartbeatMs;
@@ -232,7 +233,6 @@ export function createSession(chance: () => number): Session {
       if (status.kind !== 'connecting') return;
       status = { kind: 'connected' };
       outbox.isOpen = true;
-      sinceMs = nowMs;
       heartbeatMs = HEARTBEAT_MS;
       heard();
       connectId = token || resume ? outbox.ask('connect', undefined, { token, resume }) : 0;

@@ -100,7 +100,8 @@ enum Link {
 
 #[derive(Debug)]
 struct Open {
-    since_ms: u64,
+    /// When the welcome came.
+    welcomed_ms: Option<u64>,
     heard_ms: u64,
     goodbye: Option<Goodbye>,
 }
@@ -132,7 +133,7 @@ impl Session {
         if !matches!(self.link, Link::Connecting) {
             return;
         }
-        self.link = Link::Open(Open { since_ms: now_ms, heard_ms: now_ms, goodbye: None });
+        self.link = Link::Open(Open { welcomed_ms: None, heard_ms: now_ms, goodbye: None });
         if let Some(resume) = self.welcome.take().and_then(|welcome| welcome.resume) {
             let id = self.take_id();
             self.send(&Request::Connect { id, token: None, resume: Some(resume) });
@@ -150,7 +151,9 @@ impl Session {
             Link::Waiting { .. } | Link::Closed { .. } => return,
         };
         let goodbye = open.and_then(|open| {
-            self.backoff.connected_for(now_ms - open.since_ms);
+            if let Some(welcomed_ms) = open.welcomed_ms {
+                self.backoff.welcomed_for(now_ms - welcomed_ms);
+            }
             open.goodbye.take()
         });
         let (code, reason, after_ms) = match goodbye {

@@ -4,8 +4,8 @@
 const FIRST_MS: u64 = 500;
 /// The highest bound.
 const MOST_MS: u64 = 30_000;
-/// Only a connection that stood so long makes the next wait short again.
-const STEADY_MS: u64 = 30_000;
+/// Only a connection that stood so long after its welcome makes the next wait short again.
+const STEADY_MS: u64 = 2_000;
 
 /// How often it was tried in vain.
 #[derive(Debug, Default)]
@@ -22,8 +22,8 @@ impl Backoff {
         (bound_ms as f64 * chance) as u64
     }
 
-    /// A connection ended after it had stood so long.
-    pub(super) fn connected_for(&mut self, ms: u64) {
+    /// A connection ended so long after its welcome.
+    pub(super) fn welcomed_for(&mut self, ms: u64) {
         if ms >= STEADY_MS {
             self.attempts = 0;
         }
@@ -45,10 +45,21 @@ mod tests {
     #[test]
     fn only_a_steady_connection_makes_it_short_again() {
         let mut backoff = Backoff::default();
-        let mut wait = |connected_ms| {
-            backoff.connected_for(connected_ms);
+        let mut wait = |welcomed_ms| {
+            backoff.welcomed_for(welcomed_ms);
             backoff.next_ms(0.5)
         };
-        assert_eq!([wait(0), wait(29_999), wait(30_000), wait(1)], [250, 500, 250, 500]);
+        assert_eq!([wait(0), wait(1_999), wait(2_000), wait(1)], [250, 500, 250, 500]);
+    }
+
+    #[test]
+    fn a_broker_that_lets_in_and_drops_is_asked_less_and_less_often() {
+        let mut backoff = Backoff::default();
+        let mut wait = || {
+            backoff.welcomed_for(1_999);
+            backoff.next_ms(0.5)
+        };
+        let waits: Vec<u64> = (0..9).map(|_| wait()).collect();
+        assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
     }
 }

@@ -27,6 +27,9 @@ impl Session {
     fn handle(&mut self, now_ms: u64, frame: Frame) {
         match frame {
             Frame::Welcome { welcome, .. } => {
+                if let Link::Open(open) = &mut self.link {
+                    open.welcomed_ms = Some(now_ms);
+                }
                 self.welcome = Some(welcome);
                 self.send_publishes(now_ms);
             }
