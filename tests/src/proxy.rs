@@ -1,6 +1,8 @@
-//! A TCP proxy that a test can hold up, slow down and cut, each way by itself.
+//! A TCP proxy that a test can hold up, slow down and cut, each way by itself, and turn to another address.
 //!
 //! It runs on a thread of its own, so that a test that blocks its thread does not hold it up too.
+
+mod weather;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
+
+use self::weather::Weather;
 
 /// The most chunks that are under way in one direction.
 const CHUNKS_MAX: usize = 1_024;
@@ -41,21 +45,6 @@ pub struct Proxy {
     weather: watch::Sender<Weather>,
     bytes: Arc<[AtomicU64; 2]>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the proxy does to what passes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Weather {
-    is_over: bool,
-    refuses: bool,
-    /// Raised by each cut: a connection ends when it is not what it was at its beginning.
-    cuts: u64,
-    is_held: [bool; 2],
-    /// Raised by each `hold_subscriptions`: it meets connections that were there before.
-    deafenings: u64,
-    is_deaf: bool,
-    delay: Duration,
-    jitter: Duration,
 }
 
 /// What is known of one connection.
@@ -92,17 +81,13 @@ impl Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         listener.set_nonblocking(true).expect("a socket can be watched");
         let address = listener.local_addr().expect("a listening socket has an address");
-        let (weather, watched) = watch::channel(Weather::default());
+        let (weather, watched) = watch::channel(Weather::fair(to));
         let bytes = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
         let counted = bytes.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime can be built").block_on(serve(
-                listener,
-                (to, chunks_max),
-                watched,
-                counted,
-            ));
+            let serving = serve(listener, chunks_max, watched, counted);
+            runtime.expect("a runtime can be built").block_on(serving);
         });
         Proxy { address, weather, bytes, thread: Some(thread) }
     }
@@ -110,6 +95,11 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Passes new connections to `to`; those that are there stay where they are.
+    pub fn turn_to(&self, to: SocketAddr) {
+        self.weather.send_modify(|weather| weather.to = to);
     }
 
     /// Ends every connection; new ones are served.
@@ -148,8 +138,8 @@ impl Proxy {
     pub fn heal(&self) {
         self.weather.send_modify(|weather| {
             *weather = {
-                let Weather { cuts, deafenings, .. } = *weather;
-                Weather { cuts, deafenings, ..Weather::default() }
+                let Weather { to, cuts, deafenings, .. } = *weather;
+                Weather { cuts, deafenings, ..Weather::fair(to) }
             }
         });
     }
@@ -170,7 +160,7 @@ impl Drop for Proxy {
 
 async fn serve(
     listener: std::net::TcpListener,
-    (to, chunks_max): (SocketAddr, usize),
+    chunks_max: usize,
     weather: watch::Receiver<Weather>,
     bytes: Arc<[AtomicU64; 2]>,
 ) {
@@ -183,7 +173,7 @@ async fn serve(
                 let Ok((client, _)) = listener.accept().await else { continue };
                 let now = *weather.borrow();
                 if !now.refuses {
-                    tokio::spawn(pass(client, (to, chunks_max), now, weather.clone(), bytes.clone()));
+                    tokio::spawn(pass(client, chunks_max, now, weather.clone(), bytes.clone()));
                 }
             }
         } => {}
@@ -193,7 +183,7 @@ async fn serve(
 /// Serves one connection until either side or the weather ends it.
 async fn pass(
     client: TcpStream,
-    (to, chunks_max): (SocketAddr, usize),
+    chunks_max: usize,
     born: Weather,
     weather: watch::Receiver<Weather>,
     bytes: Arc<[AtomicU64; 2]>,
@@ -203,7 +193,7 @@ async fn pass(
         socket.set_recv_buffer_size(NARROW_BYTES as u32).expect("a socket has a buffer");
         SockRef::from(&client).set_send_buffer_size(NARROW_BYTES).expect("a socket has a buffer");
     }
-    let Ok(server) = socket.connect(to).await else { return };
+    let Ok(server) = socket.connect(born.to).await else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).expect("a TCP socket has no delay");
     }
@@ -323,6 +313,21 @@ mod tests {
         assert_eq!(heard(&mut stream).await, b"");
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(heard(&mut stream).await, b"");
+    }
+
+    #[tokio::test]
+    async fn turned_to_another_it_leaves_old_connections_where_they_are() {
+        let (proxy, mut old) = echo().await;
+        old.write_all(b"old").await.unwrap();
+        assert_eq!(heard(&mut old).await, b"old");
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        proxy.turn_to(other.local_addr().unwrap());
+        let mut new = TcpStream::connect(proxy.address()).await.unwrap();
+        let (mut behind, _) = within("the other is connected to", other.accept()).await.unwrap();
+        behind.write_all(b"other").await.unwrap();
+        assert_eq!(heard(&mut new).await, b"other");
+        old.write_all(b"still").await.unwrap();
+        assert_eq!(heard(&mut old).await, b"still");
     }
 
     #[tokio::test]

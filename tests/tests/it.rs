@@ -8,6 +8,7 @@ mod it {
     mod cluster_answers;
     mod cluster_batches;
     mod cluster_faults;
+    mod cluster_kills;
     mod cluster_tls;
     mod command_line;
     mod command_line_tools;
