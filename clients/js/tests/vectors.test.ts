@@ -46,7 +46,7 @@ function told(frame: unknown): { outputs: Output[]; status: string } {
   session.handle(0, { kind: 'subscribe', filter: '>', options: {} });
   session.handle(0, { kind: 'frame', frame: ['ok', 1, { cursor: '0.k3f9a:1' }] });
   session.handle(0, { kind: 'frame', frame: ['ok', 2, { cursor: '0.k3f9a:1' }] });
-  for (const id of [2, 7, 13, 14, 22, 23, 24, 4]) {
+  for (const id of [2, 7, 13, 14, 15, 22, 23, 24, 4]) {
     session.handle(0, { kind: 'request', id, frame: ['history', id, 'a'], bytes: 1, isRepeatable: true });
   }
   const outputs = session.handle(1, { kind: 'frame', frame });
