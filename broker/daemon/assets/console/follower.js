@@ -5,6 +5,8 @@ import { seconds } from "./formats.js";
 
 const LAST = 10;
 const WAIT_MS_MAX = 15_000;
+/** A connection that lasted for so long from its welcome on was a good one: the next wait is a short one again. */
+const STEADY_MS = 2_000;
 
 /** The connection and what is followed over it. */
 export class Follower {
@@ -16,7 +18,7 @@ export class Follower {
   #silence = null;
   #wait = null;
   #retry = null;
-  #welcomed = false;
+  #welcomedAt = null;
   #session = null;
   #filter = null;
   #cursor = null;
@@ -56,7 +58,7 @@ export class Follower {
     this.#subscribeId = null;
     this.#subscribed = false;
     this.#live = false;
-    if (this.#welcomed && filter !== null) this.#subscribe();
+    if (this.#welcomedAt !== null && filter !== null) this.#subscribe();
   }
 
   /** The name of this page's own session; null while there is none. */
@@ -91,9 +93,8 @@ export class Follower {
   }
 
   #welcome({ session, heartbeat_ms: heartbeatMs }) {
-    this.#tries = 0;
     this.#session = session;
-    this.#welcomed = true;
+    this.#welcomedAt = performance.now();
     this.#heartbeatMs = heartbeatMs ?? this.#heartbeatMs;
     this.view.state("open", "connected");
     if (this.#filter !== null) this.#subscribe();
@@ -158,6 +159,7 @@ export class Follower {
   }
 
   #closed(code, reason) {
+    if (this.#welcomedAt !== null && performance.now() - this.#welcomedAt >= STEADY_MS) this.#tries = 0;
     this.#drop();
     const why = reason || `connection lost (${code})`;
     if (!comesBack(code)) return this.view.state("closed", why);
@@ -178,7 +180,7 @@ export class Follower {
     clearTimeout(this.#retry);
     const socket = this.#socket;
     this.#socket = null;
-    this.#welcomed = false;
+    this.#welcomedAt = null;
     this.#session = null;
     this.#subscribed = false;
     this.#live = false;
