@@ -195,9 +195,9 @@ impl Broker {
 
     /// Trims what is too old and forgets idle topics; to be called about once a second.
     pub fn sweep(&self, now: Now) {
-        const TOPICS_MAX: usize = 1_000;
+        const AT_ONCE_MAX: usize = 1_000;
         loop {
-            let (forgotten, done) = self.lock().partition.sweep(now, TOPICS_MAX);
+            let (forgotten, done) = self.lock().partition.sweep(now, AT_ONCE_MAX);
             for name in forgotten {
                 self.topics.remove(&name);
             }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use fanfare_protocol::{Payload, Position, Publication, Topic};
 
+use crate::spare::shrink;
+
 /// A key in its scope.
 type Scoped = (Topic, Box<str>);
 
@@ -54,7 +56,7 @@ impl IdempotencyWindow {
         publication: &Publication,
         now_ms: u64,
     ) -> Lookup {
-        self.forget_old(now_ms);
+        self.forget_old(now_ms, usize::MAX);
         match self.publishes_by_key.get(&(topic.clone(), key.into())) {
             Some(known) if known.fingerprint == fingerprint(publication) => Lookup::Repeated(known.position),
             Some(_) => Lookup::Mismatch,
@@ -79,13 +81,16 @@ impl IdempotencyWindow {
         assert!(known.is_none(), "only a new key is stored");
     }
 
-    fn forget_old(&mut self, now_ms: u64) {
-        while let Some((until, _)) = self.oldest_first.front()
-            && *until <= now_ms
-        {
-            let (_, scoped) = self.oldest_first.pop_front().expect("there is a front");
+    /// Forgets keys whose window is over, at most `keys_max` of them; true if no more is due.
+    pub(crate) fn forget_old(&mut self, now_ms: u64, keys_max: usize) -> bool {
+        for _ in 0..keys_max {
+            let Some((_, scoped)) = self.oldest_first.pop_front_if(|(until, _)| *until <= now_ms) else {
+                return true;
+            };
             self.publishes_by_key.remove(&scoped);
+            shrink(&mut self.oldest_first);
         }
+        false
     }
 }
 
@@ -128,5 +133,18 @@ mod tests {
         assert_eq!(window.look_up(&topic, "other", &one, 99), Lookup::Full);
         assert_eq!(window.look_up(&Topic::parse("u").unwrap(), "k", &one, 99), Lookup::Full);
         assert_eq!(window.look_up(&topic, "k", &two, 100), Lookup::New);
+    }
+
+    #[test]
+    fn old_keys_are_forgotten_some_at_a_time_though_nobody_asks_for_one() {
+        let mut window = IdempotencyWindow::new(100, 10);
+        for name in ["a", "b", "c"] {
+            window.store(&Topic::parse(name).unwrap(), &publication("1"), "0.a:7".parse().unwrap(), 0);
+        }
+        assert!(window.forget_old(99, 2), "nothing is due");
+        assert!(!window.forget_old(100, 2));
+        assert_eq!((window.publishes_by_key.len(), window.oldest_first.len()), (1, 1));
+        assert!(window.forget_old(100, 2));
+        assert_eq!((window.publishes_by_key.len(), window.oldest_first.len()), (0, 0));
     }
 }

@@ -8,6 +8,9 @@ use fanfare_protocol::Gap;
 use crate::broker::Answer;
 use crate::entry::Entry;
 
+/// An empty inbox keeps room for so many: more is for a flood, and given back.
+const SPARE_ITEMS: usize = 1_024;
+
 /// One thing to deliver.
 #[derive(Debug)]
 pub(crate) enum Delivery {
@@ -69,6 +72,9 @@ impl Inbox {
     pub(crate) fn take(&self, into: &mut impl Extend<Delivery>) {
         let mut entries = std::mem::take(&mut self.lock().entries);
         into.extend(entries.drain(..));
+        if entries.capacity() > SPARE_ITEMS {
+            return;
+        }
         let mut waiting = self.lock();
         if waiting.entries.capacity() == 0 {
             waiting.entries = entries;

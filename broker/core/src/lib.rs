@@ -22,6 +22,7 @@ mod outbox;
 mod partition;
 mod replay;
 mod session;
+mod spare;
 mod stats;
 mod subscriptions;
 mod trie;

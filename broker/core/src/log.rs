@@ -12,6 +12,7 @@ use slotmap::SlotMap;
 use crate::entry::Entry;
 use crate::interest::Reach;
 use crate::limits::HistoryRule;
+use crate::spare::shrink;
 
 slotmap::new_key_type! {
     /// Finds a topic's log; the id of a forgotten topic is never given again.
@@ -245,6 +246,7 @@ impl Log {
         topic.trimmed = oldest.seq();
         self.bytes -= oldest.cost();
         self.ids_by_seq.remove(&oldest.seq());
+        shrink(&mut topic.entries);
         let is_empty = topic.entries.is_empty();
         if is_empty {
             topic.entries = VecDeque::new();

@@ -185,10 +185,11 @@ impl Partition {
         Attempt::Done(published, Some(id), wake)
     }
 
-    /// Trims and forgets what is due, at most `topics_max` topics; the names of those forgotten, and whether nothing
-    /// more is due.
-    pub(crate) fn sweep(&mut self, now: Now, topics_max: usize) -> (Vec<Topic>, bool) {
-        let done = self.log.expire(now.ms(), topics_max, &mut self.forgotten);
+    /// Trims and forgets what is due, at most `most` topics and as many idempotency keys; the names of the topics
+    /// forgotten, and whether nothing more is due.
+    pub(crate) fn sweep(&mut self, now: Now, most: usize) -> (Vec<Topic>, bool) {
+        let done = self.log.expire(now.ms(), most, &mut self.forgotten);
+        let done = self.idempotency.forget_old(now.ms(), most) && done;
         (std::mem::take(&mut self.forgotten), done)
     }
 

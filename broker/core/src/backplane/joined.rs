@@ -56,7 +56,7 @@ pub(crate) struct Joined {
     /// When a doubt last asked for a read.
     pub(crate) read_ms: Option<u64>,
     pub(crate) counts: Doubts,
-    asks: VecDeque<Ask>,
+    asks: Vec<Ask>,
     publishes: BTreeMap<Ticket, Completion>,
     clears: BTreeMap<Ticket, ClearCompletion>,
     probes: Probes,
@@ -116,7 +116,7 @@ impl Joined {
             now_ms: 0,
             read_ms: None,
             counts: Doubts::default(),
-            asks: VecDeque::new(),
+            asks: Vec::new(),
             publishes: BTreeMap::new(),
             clears: BTreeMap::new(),
             probes: Probes::default(),
@@ -125,7 +125,7 @@ impl Joined {
     }
 
     pub(crate) fn ask(&mut self, ask: Ask) {
-        self.asks.push_back(ask);
+        self.asks.push(ask);
     }
 
     pub(crate) fn has_asks(&self) -> bool {
@@ -133,7 +133,7 @@ impl Joined {
     }
 
     pub(crate) fn take_asks(&mut self) -> Vec<Ask> {
-        self.asks.drain(..).collect()
+        std::mem::take(&mut self.asks)
     }
 
     /// A number that no other request of this node has.

@@ -11,6 +11,7 @@ use crate::clock::Now;
 use crate::edge::Edge;
 use crate::entry::Entry;
 use crate::session::{Joining, Session, State};
+use crate::spare::shrink;
 
 impl Worker {
     /// Moves what waits to the outboxes, as much as they may be given before they are written to, and ends a part of
@@ -51,6 +52,7 @@ impl Worker {
                 Pending::Heartbeat { sessions, top } => self.ping(&sessions, top),
             }
         }
+        shrink(&mut self.backlog);
         if bytes > 0 {
             self.broker.release(self.index, bytes, now);
         }
