@@ -146,6 +146,12 @@ async fn idempotency_keys_are_bounded_in_length_and_number() {
     let broker = Broker::with("[limits]\nidempotency_keys = 2").await;
     let keyed = |key: &str| Ask::new("POST", "/v1/topics/a").header("idempotency-key", key).body("1");
     broker.ask(&keyed("")).await.assert_problem(400, "bad_request", &["Idempotency-Key"]);
+    let twice = keyed("one").header("Idempotency-Key", "other");
+    let told = "header Idempotency-Key stands 2 times, the limit is 1";
+    broker.ask(&twice).await.assert_problem(400, "bad_request", &[told]);
+    let twice = Ask::new("POST", "/v1/topics/a").header("content-type", "text/plain");
+    let twice = twice.header("content-type", "application/json").body("1");
+    broker.ask(&twice).await.assert_problem(400, "bad_request", &["header Content-Type stands 2 times"]);
     broker.ask(&keyed(&"k".repeat(65))).await.assert_problem(
         413,
         "too_large",

@@ -155,7 +155,12 @@ async fn a_batch_that_is_no_list_or_too_long_publishes_nothing() {
         (item.to_string(), 400, "bad_frame", "no array"),
         (String::new(), 400, "bad_frame", ""),
         ("[1,".to_owned(), 400, "bad_frame", ""),
-        (json!([item, item, item, item]).to_string(), 429, "limit", "4 items, the limit is 3"),
+        (
+            json!([item, item, item, item]).to_string(),
+            429,
+            "limit",
+            "4 items, the limit is 3 (limits.batch_items)",
+        ),
         (long, 413, "too_large", "the limit is 2048 (limits.batch_bytes)"),
     ] {
         broker.post("/v1/publish", "application/json", body).await.assert_problem(status, code, &[told]);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use fanfare_core::{Draft, Published, Publishing, Refusal, Ticket};
-use fanfare_protocol::{RequestError, Topic, decode_batch};
+use fanfare_protocol::{ErrorCode, RequestError, Topic, decode_batch};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,7 +24,12 @@ pub(super) async fn batch(node: &Node, body: axum::body::Body) -> Answer {
     };
     let items = match decode_batch(&body, limits.batch_items) {
         Ok(items) => items,
-        Err(error) => return Failure::Request(error).answer(),
+        Err(mut error) => {
+            if error.code == ErrorCode::Limit {
+                error.reason += " (limits.batch_items)";
+            }
+            return Failure::Request(error).answer();
+        }
     };
     let mut drafts = VecDeque::with_capacity(items.len());
     let accept = |item: fanfare_protocol::BatchItem| -> Result<Topic, RequestError> {

@@ -8,7 +8,6 @@ use fanfare_core::{Draft, Published, Publishing, Refusal};
 use fanfare_protocol::{ErrorCode, IDEMPOTENCY_KEY_BYTES_MAX, Publication, RequestError, Topic};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Request, Uri};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -38,11 +37,7 @@ async fn publish_one(node: &Node, request: Request<Incoming>) -> Result<Answer, 
     let limits = &node.settings.limits;
     let patience = Duration::from_millis(limits.partial_frame_ms);
     let body = read_body(body, limits.frame_bytes, "limits.frame_bytes", patience).await?;
-    let content_type = match head.headers.get(CONTENT_TYPE).map(|value| value.to_str()) {
-        None => None,
-        Some(Ok(text)) => Some(text),
-        Some(Err(_)) => return Err(bad("header Content-Type is not ASCII".to_owned())),
-    };
+    let content_type = header(&head.headers, "Content-Type")?;
     let mut publication = Publication::from_body(content_type, body)?;
     publication.idempotency_key = idempotency_key(&head.headers)?;
     publication.ttl_s = ttl_s(&head.uri)?;
@@ -136,10 +131,7 @@ pub(super) fn check_size(publication: &Publication, limit: usize) -> Result<(), 
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Failure> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let Ok(key) = value.to_str() else {
-        return Err(bad("header Idempotency-Key is not ASCII".to_owned()));
-    };
+    let Some(key) = header(headers, "Idempotency-Key")? else { return Ok(None) };
     if key.is_empty() {
         return Err(bad("header Idempotency-Key is empty".to_owned()));
     }
@@ -150,6 +142,17 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Failure> {
         return Err(RequestError { id: None, code: ErrorCode::TooLarge, reason }.into());
     }
     Ok(Some(key.into()))
+}
+
+/// The value of a header that may stand once at most: of two nobody knows which was meant.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let count = 1 + values.count();
+    if count > 1 {
+        return Err(bad(format!("header {name} stands {count} times, the limit is 1")));
+    }
+    value.to_str().map(Some).map_err(|_| bad(format!("header {name} is not ASCII")))
 }
 
 fn ttl_s(uri: &Uri) -> Result<Option<u32>, Failure> {
