@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use fanfare_tests::{Broker, Proxy, Redis, Setup};
+use fanfare_tests::{Ask, Broker, Proxy, Redis, Setup};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 const KEPT: &str = "[[topics]]\nfilter = \">\"\nhistory = { count = 2000, age = \"1h\" }\n";
 
@@ -114,4 +116,99 @@ async fn a_batch_that_redis_does_not_answer_is_given_up_as_a_whole() {
     assert_eq!(results.len(), 300);
     assert!(results.iter().all(|result| result["error"]["code"] == "unavailable"), "{results:?}");
     redis.resume();
+}
+
+#[tokio::test]
+async fn what_is_not_done_in_time_is_the_end_of_a_batch() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    let node = behind(&proxy, KEPT).await;
+    proxy.delay(Duration::from_millis(300), Duration::ZERO);
+    let results = node.publish_batch(&items(500, |at| json!(at))).await;
+    let count = results.iter().take_while(|result| result["error"].is_null()).count();
+    assert!(0 < count && count < 500, "{count} were published");
+    assert_eq!(positions(&results[..count]), (1..=count).map(|seq| format!("@{seq}")).collect::<Vec<_>>());
+    for result in &results[count..] {
+        assert_eq!(result["error"]["code"], "unavailable", "{result}");
+        assert!(result["error"]["detail"].as_str().unwrap().contains("is not known"), "{result}");
+        assert!(result["error"]["retry_after_ms"].is_u64(), "{result}");
+    }
+    proxy.heal();
+    node.until_ready().await;
+    let expected: Vec<Value> = (0..500).map(|at| json!(at)).collect();
+    let kept = history(&node).await;
+    assert!(kept.len() >= count && expected.starts_with(&kept), "a beginning was published: {kept:?}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_killed_under_a_batch_leaves_a_beginning_of_it() {
+    let mut redis = Redis::persistent();
+    let proxy = Proxy::start(redis.address);
+    let config = format!("{KEPT}[limits]\npublish_wait = \"20s\"\n");
+    let node = behind(&proxy, &config).await;
+    proxy.delay(Duration::from_millis(30), Duration::ZERO);
+    let batch = items(1_000, |at| json!(at));
+    let kill = async {
+        // The answer to the first part is still on its way then.
+        while redis.command::<usize>(&["LLEN", "{fanfare:0}/m/a"]) == 0 {
+            tokio::task::yield_now().await;
+        }
+        redis.kill();
+    };
+    let (results, ()) = tokio::join!(node.publish_batch(&batch), kill);
+    let count = results.iter().take_while(|result| result["error"].is_null()).count();
+    assert!(count < 1_000);
+    assert!(results[count..].iter().all(|result| result["error"]["code"] == "unavailable"));
+    proxy.heal();
+    redis.restart();
+    node.until_ready().await;
+    let expected: Vec<Value> = (0..1_000).map(|at| json!(at)).collect();
+    let kept = history(&node).await;
+    assert!(!kept.is_empty() && kept.len() >= count && expected.starts_with(&kept), "{kept:?}");
+    // It counts on in a new life, since nobody knows what the killed one had still numbered.
+    let told = node.publish("a", json!("next")).await;
+    assert!(told["position"].as_str().unwrap().ends_with(&format!(":{}", kept.len() + 1)), "{told}");
+}
+
+#[tokio::test]
+async fn topics_that_find_no_room_spoil_no_other_of_their_batch() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    let node = behind(&proxy, "[limits]\ntopics = 300\n").await;
+    let batch: Value = (0..500).map(|at| json!({"topic": format!("t.{at}"), "data": at})).collect();
+    let results = node.publish_batch(&batch).await;
+    assert_eq!(positions(&results[..300]), (1..=300).map(|seq| format!("@{seq}")).collect::<Vec<_>>());
+    assert!(results[300..].iter().all(|result| result["error"]["code"] == "limit"), "{results:?}");
+    let told = results[300]["error"]["detail"].as_str().unwrap();
+    assert!(told.contains("300") && told.contains("limits.topics"), "{told}");
+}
+
+#[tokio::test]
+async fn who_leaves_under_a_batch_leaves_its_beginning() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address);
+    let config = format!("{KEPT}[limits]\nwaiting_publishes = 64\n");
+    let node = behind(&proxy, &config).await;
+    proxy.delay(Duration::from_millis(20), Duration::ZERO);
+    let mut socket = TcpStream::connect(node.address).await.unwrap();
+    let body = items(500, |at| json!(at)).to_string();
+    let ask = Ask::new("POST", "/v1/publish").header("content-type", "application/json").body(body);
+    socket.write_all(&ask.bytes("127.0.0.1")).await.unwrap();
+    while redis.command::<usize>(&["LLEN", "{fanfare:0}/m/a"]) == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(socket);
+    // What nobody waits for any more gives its room back once it is answered.
+    let results = loop {
+        let results = node.publish_batch(&items(200, |at| json!(at))).await;
+        if results[0]["error"]["code"] != "overloaded" {
+            break results;
+        }
+    };
+    assert!(results.iter().all(|result| result["error"].is_null()), "{results:?}");
+    let kept = history(&node).await;
+    let (first, last) = kept.split_at(kept.len() - 200);
+    let count = |at: &[Value]| (0..at.len()).map(|at| json!(at)).collect::<Vec<_>>();
+    assert!(!first.is_empty() && first.len() < 500, "{}", first.len());
+    assert_eq!((first, last), (&count(first)[..], &count(last)[..]));
 }

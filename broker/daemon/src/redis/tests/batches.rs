@@ -146,3 +146,78 @@ async fn nothing_overtakes_a_call_that_was_refused_though_there_is_memory_again(
     assert_eq!(done(), 1);
     assert_eq!(scene.redis.command::<String>(&["GET", &note]), "run:64");
 }
+
+/// Publishes batches on two nodes, two at once on the first with messages of no batch between them, and does something
+/// to Redis meanwhile, a little later each time; then what Redis keeps, and what was answered to whom.
+async fn struck(strike: &'static [&'static str]) -> Vec<(Vec<String>, Vec<Vec<Result<Published, Refusal>>>)> {
+    let scene = Scene::with(Bounds { topics: 1_000, ..BOUNDS }).await;
+    let other = node(&scene.redis, 2, BOUNDS).await;
+    let rule = HistoryRule { count: 2_000, age_ms: 60_000 };
+    let mut rounds = Vec::new();
+    for round in 0..20 {
+        let topic = format!("t{round}");
+        let batch = |name: &str, count: usize| -> Vec<Unnumbered> {
+            (0..count).map(|at| Unnumbered { rule, ..draft(&topic, &format!("{name} {at:03}")) }).collect()
+        };
+        let (a, b, c, d) = (batch("a", 256), batch("b", 200), batch("c", 256), batch("d", 1));
+        let mut striker = scene.redis.connect();
+        let late = Duration::from_micros(300 * round);
+        let thread = tokio::task::spawn_blocking(move || {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < late {
+                std::hint::spin_loop();
+            }
+            let mut command = redis::cmd(strike[0]);
+            strike[1..].iter().for_each(|word| _ = command.arg(word));
+            command.exec(&mut striker).unwrap();
+        });
+        let calls = &scene.calls;
+        let (a, b, c, d, struck) = tokio::join!(
+            calls.publish(&a),
+            calls.publish(&b),
+            other.calls.publish(&c),
+            calls.publish(&d),
+            thread
+        );
+        struck.unwrap();
+        let answers = [a, b, c, d].into_iter().map(Result::unwrap).collect();
+        rounds.push((kept(&scene, &topic).await, answers));
+    }
+    rounds
+}
+
+#[tokio::test]
+async fn scripts_that_are_lost_under_batches_cost_no_order_and_nothing_comes_twice() {
+    for (kept, answers) in struck(&["SCRIPT", "FLUSH"]).await {
+        assert_eq!(kept.len(), 713);
+        for (name, answers) in ["a", "b", "c", "d"].iter().zip(answers) {
+            let texts: Vec<&String> = kept.iter().filter(|text| text.starts_with(name)).collect();
+            assert_eq!(texts.len(), answers.len());
+            assert!(texts.is_sorted(), "{texts:?}");
+            let seqs: Vec<u64> = answers.iter().map(|one| one.as_ref().unwrap().position.seq).collect();
+            assert!(seqs.is_sorted() && seqs.windows(2).all(|two| two[0] < two[1]), "{seqs:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_emptied_under_batches_keeps_the_rest_of_each_in_its_order() {
+    let mut ends = 0;
+    for (kept, answers) in struck(&["FLUSHALL"]).await {
+        for (name, answers) in ["a", "b", "c", "d"].iter().zip(answers) {
+            let texts: Vec<&String> = kept.iter().filter(|text| text.starts_with(name)).collect();
+            let lost = answers.len() - texts.len();
+            ends += usize::from(lost > 0 && !texts.is_empty());
+            let all = (0..answers.len()).map(|at| format!("{name} {at:03}"));
+            assert!(texts.into_iter().eq(all.skip(lost).collect::<Vec<_>>().iter()), "it is the end of all");
+            let lives: Vec<u64> =
+                answers.iter().map(|one| one.as_ref().unwrap().position.epoch.life).collect();
+            assert!(lives.windows(2).filter(|two| two[0] != two[1]).count() <= 1, "{lives:?}");
+            let rest = &answers[lost..];
+            assert!(
+                rest.iter().all(|one| one.as_ref().unwrap().position.epoch.life == lives[answers.len() - 1])
+            );
+        }
+    }
+    assert!(ends > 0, "it was never emptied under a batch");
+}

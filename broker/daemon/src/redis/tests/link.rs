@@ -259,12 +259,16 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     let mut again = draft("a.b", "1");
     again.publication.idempotency_key = Some("k".into());
     assert!(published(&calls, again).await.unwrap().repeated);
+    let batch: Vec<Unnumbered> = (0..130).map(|_| draft("a.c", "x")).collect();
+    assert!(calls.publish(&batch).await.unwrap().iter().all(Result::is_ok), "a batch of many calls");
+    let unkept = HistoryRule { count: 0, age_ms: 60_000 };
+    published(&calls, Unnumbered { rule: unkept, ..draft("a.c", "x") }).await.unwrap();
     calls.read(&[below("a"), one("b")], 0).await.unwrap();
     follow(&connected.subscription, "SSUBSCRIBE", &[calls.keys.channel(&one("a"))]).await.unwrap();
     assert!(calls.probe(1).await.unwrap());
     assert_eq!(calls.clear(&name("a.b")).await, Ok(1));
     calls.sweep().await.unwrap();
-    assert_eq!(calls.make_room(1).await.unwrap(), 1);
+    assert_eq!(calls.make_room(2).await.unwrap(), 2);
     calls.describe(&[name("a.b")]).await.unwrap();
     calls.danger().await.unwrap();
     let wrong = connect(&setup("fanfare:wrong"), None, PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
