@@ -4,6 +4,7 @@
 //! `SEEDS=n` runs that many seeds, `FIRST=n` from that one on, `SEED=n` one with the last of what happened written out.
 
 mod actions;
+mod batches;
 mod daemon;
 mod faults;
 mod node;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use fanfare_core::{Ask, Channel, Record, Told, Unnumbered};
+use fanfare_core::{Ask, Channel, Record, Ticket, Told, Unnumbered};
 
 use super::redis::{Call, Seen, Server};
 use super::settings::Sabotage;
@@ -33,6 +33,8 @@ pub(super) struct Connection {
     /// What the channels brought.
     pub(super) heard: VecDeque<Told>,
     pub(super) replies: VecDeque<Told>,
+    /// What was asked as a part of a batch: these are answered in order.
+    batched: BTreeSet<Ticket>,
     sabotage: Option<Sabotage>,
     /// The core wants another connection.
     pub(super) is_given_up: bool,
@@ -57,6 +59,7 @@ impl Connection {
             calls: VecDeque::new(),
             heard: VecDeque::from([Told::Up(record)]),
             replies: VecDeque::new(),
+            batched: BTreeSet::new(),
             sabotage,
             is_given_up: false,
         }
@@ -69,12 +72,23 @@ impl Connection {
                 Ask::Follow(_) | Ask::Leave(_) => self.channel_asks.push_back(ask),
                 // Something may come between any two of a batch.
                 Ask::Publish(batch) => {
+                    let tickets = batch.iter().map(|one| one.ticket);
+                    self.batched.extend(tickets.filter(|_| batch.len() > 1));
                     self.calls.extend(batch.into_iter().map(|one| Ask::Publish(vec![one])))
                 }
                 Ask::Probe { .. } | Ask::Read { .. } | Ask::Clear { .. } => self.calls.push_back(ask),
                 Ask::Reconnect(_) => self.is_given_up = true,
             }
         }
+    }
+
+    /// Takes a reply; of those to batches the first.
+    pub(super) fn reply(&mut self, index: usize) -> Option<Told> {
+        let is_batched =
+            |told: &Told| matches!(told, Told::Published { ticket, .. } if self.batched.contains(ticket));
+        let first = self.replies.iter().take(index).position(is_batched);
+        let is_of_batch = self.replies.get(index).is_some_and(is_batched);
+        self.replies.remove(first.filter(|_| is_of_batch).unwrap_or(index))
     }
 
     /// Follows and leaves channels.

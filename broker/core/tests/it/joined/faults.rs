@@ -66,6 +66,7 @@ pub(super) fn restart_node(world: &mut World) {
     for wait in world.waits.extract_if(.., |wait| wait.node == node) {
         world.unknown.push(wait.tag);
     }
+    world.give_up_batches(|batch, _| batch.node == node);
     world.names += 1;
     world.nodes[node] = Node::start(world.names, &world.settings);
 }

@@ -154,6 +154,7 @@ impl Settings {
             topics: chance.pick(if self.is_whole { &[100_000] } else { &[2, 4, 100_000] }),
             backplane_linger_ms: chance.pick(&[0, 500, 10_000]),
             doubt_bytes: chance.pick(&[1_000, usize::MAX / 2]),
+            waiting_publishes: chance.pick(&[4, 10_000]),
             ..self.limits
         };
         self.weights.extend(RARE.iter().map(|step| weigh(step, self.barred, chance)));

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use fanfare_protocol::{Cursor, Epoch, Filter, Payload, Position, Publication, Request, Topic};
 
-use super::faults;
 use super::node::WORKERS;
 use super::settings::{FILTERS, TOPICS};
 use super::truth::Drafted;
 use super::world::World;
+use super::{batches, faults};
 use crate::it::client::Asked;
 use crate::it::followed::Followed;
 
@@ -72,7 +72,8 @@ pub(super) const STEPS: [Step; 34] = [
 ];
 
 /// What happens only where room is scarce.
-pub(super) const RARE: [Step; 4] = [
+pub(super) const RARE: [Step; 5] = [
+    step("publish a batch", 16, Kind::Usual, batches::publish_batch),
     step("newest history", 6, Kind::Trim, newest_history),
     step("give up a publish", 4, Kind::Usual, give_up),
     step("server starts again unnoticed", 1, Kind::Fault, faults::restart_server_unnoticed),
@@ -93,7 +94,7 @@ fn publish(world: &mut World) {
 }
 
 /// A node to publish at, mostly one that can.
-fn pick_publisher(world: &mut World) -> usize {
+pub(super) fn pick_publisher(world: &mut World) -> usize {
     let joined = |node: &usize| world.nodes[*node].daemon.connection.is_some();
     let joined: Vec<usize> = (0..world.nodes.len()).filter(joined).collect();
     if joined.is_empty() || world.chance.one_in(8) {
@@ -103,7 +104,7 @@ fn pick_publisher(world: &mut World) -> usize {
 }
 
 /// Something new to publish; its tag.
-fn draft(world: &mut World) -> usize {
+pub(super) fn draft(world: &mut World) -> usize {
     let tag = world.truth.drafts.len();
     let topic = draw_topic(world);
     let padding = world.chance.below(world.settings.payload_bytes + 1);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use fanfare_core::{ClearCompletion, Draft, Published, Publishing, Refusal, Ticket, Told};
 use fanfare_protocol::{Encoding, ErrorCode, Frame, Gap, Position, Request, Topic};
 
+use super::batches::Batch;
 use super::daemon::{Connection, Spread};
 use super::node::{Node, WORKERS};
 use super::redis::Server;
@@ -33,6 +34,7 @@ pub(super) struct World {
     /// Tags of publishes of which nobody knows what became of them.
     pub(super) unknown: Vec<usize>,
     pub(super) waits: Vec<Wait>,
+    pub(super) batches: Vec<Batch>,
     pub(super) completions: Completions,
     /// The last lines of what happened, if it is to be told.
     pub(super) lines: Option<VecDeque<String>>,
@@ -71,6 +73,7 @@ impl World {
             clients,
             unknown: Vec::new(),
             waits: Vec::new(),
+            batches: Vec::new(),
             completions: Arc::default(),
             lines: (lines_max > 0).then(VecDeque::new),
             lines_max,
@@ -149,7 +152,7 @@ impl World {
                 return false;
             }
             let index = self.chance.below(first);
-            connection.replies.remove(index)
+            connection.reply(index)
         };
         let Some(told) = told else { return false };
         self.trace(|| format!("node {node} is told {told:?}"));
@@ -185,7 +188,7 @@ impl World {
         self.answered(node, tag, result.map(|published| published.position));
     }
 
-    fn answered(&mut self, node: usize, tag: usize, result: Result<Position, ErrorCode>) {
+    pub(super) fn answered(&mut self, node: usize, tag: usize, result: Result<Position, ErrorCode>) {
         self.trace(|| format!("{tag} is answered by node {node}: {result:?}"));
         match result {
             Ok(position) => {
@@ -222,6 +225,7 @@ impl World {
             self.nodes[wait.node].driven.broker.cancel(wait.ticket);
             self.unknown.push(wait.tag);
         }
+        self.give_up_batches(Batch::is_overdue);
     }
 
     /// Hands on what became known during a step.
@@ -229,7 +233,8 @@ impl World {
         let done = std::mem::take(&mut *self.completions.lock().unwrap());
         for (node, tag, result) in done {
             self.waits.retain(|wait| wait.tag != tag);
-            self.published(node, tag, &result.map_err(|refusal| refusal.code()));
+            self.published(node, tag, &result.as_ref().map_err(Refusal::code).copied());
+            self.answer_batch(tag, &result);
         }
     }
 
