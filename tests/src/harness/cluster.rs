@@ -23,6 +23,9 @@ use crate::checker::Event;
 const HEALS_WITHIN: Duration = Duration::from_secs(20);
 /// How long a node may take to see that it is cut off; longer than it promises, too.
 const RED_WITHIN: Duration = Duration::from_secs(10);
+/// The allocator takes memory by small pages. By those of 2 MiB, as it does otherwise, a node that holds 1 MB after a
+/// flood of 100 seems to hold 20 or 40: what is left of it stands in that many pages.
+const SMALL_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
 /// How long a stuck subscription may keep messages from subscribers.
 const HEARS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a node may take to give back what it needed for a while.
@@ -231,6 +234,7 @@ impl Cluster {
 
     async fn start_node(&self, node: usize, setup: Setup, world: &World) {
         let joined = self.backplane.as_ref().map_or_else(String::new, |backplane| backplane.config(node));
+        let setup = setup.variable(SMALL_PAGES.0, SMALL_PAGES.1);
         let broker = setup.config(&format!("{}{joined}", world.plan.config)).start().await;
         let epoch = broker.epoch.parse().ok();
         world.history.record(Event::Node { node: world.node(node), up: true, epoch });
