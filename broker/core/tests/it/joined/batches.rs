@@ -43,7 +43,7 @@ impl World {
     /// Begins what may be begun of a batch, and keeps it while something is left of it.
     fn go_on(&mut self, mut batch: Batch) {
         let (completions, node) = (self.completions.clone(), batch.node);
-        let mut begun = batch.tags[batch.tickets.len()..].to_vec().into_iter();
+        let mut begun = batch.tags[batch.tickets.len()..].iter().copied();
         let completion = || -> Completion {
             let (tag, completions) = (begun.next().expect("it has a tag"), completions.clone());
             Box::new(move |_, result| completions.lock().unwrap().push((node, tag, result)))
