@@ -109,13 +109,22 @@ async fn without_memory_in_the_middle_a_beginning_is_published_and_all_the_rest_
 #[tokio::test]
 async fn a_batch_that_redis_does_not_answer_is_given_up_as_a_whole() {
     let redis = Redis::start();
-    let node = Setup::node(&redis).start().await;
+    let node = Setup::node(&redis).config(KEPT).start().await;
     node.until_ready().await;
     redis.pause();
     let results = node.publish_batch(&items(300, |at| json!(at))).await;
     assert_eq!(results.len(), 300);
     assert!(results.iter().all(|result| result["error"]["code"] == "unavailable"), "{results:?}");
+    node.until_readiness(503).await;
     redis.resume();
+    node.until_ready().await;
+    let results = node.publish_batch(&items(300, |at| json!(1_000 + at))).await;
+    assert!(results.iter().all(|result| result["error"].is_null()), "{results:?}");
+    // What was on its way when the first was given up may be published yet, and only as its beginning.
+    let (first, second): (Vec<Value>, Vec<Value>) =
+        history(&node).await.into_iter().partition(|data| data.as_u64() < Some(1_000));
+    let numbers = |from: u64, count: usize| (from..).take(count).map(|at| json!(at)).collect::<Vec<_>>();
+    assert_eq!((&first, &second), (&numbers(0, first.len()), &numbers(1_000, 300)));
 }
 
 #[tokio::test]
