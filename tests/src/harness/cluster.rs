@@ -26,6 +26,8 @@ const RED_WITHIN: Duration = Duration::from_secs(10);
 /// The allocator takes memory by small pages. By those of 2 MiB, as it does otherwise, a node that holds 1 MB after a
 /// flood of 100 seems to hold 20 or 40: what is left of it stands in that many pages.
 const SMALL_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+/// What a node holds of the key of a publish, for longer than it is waited for here.
+const KEY_BYTES: u64 = 230;
 /// How long a stuck subscription may keep messages from subscribers.
 const HEARS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a node may take to give back what it needed for a while.
@@ -207,7 +209,10 @@ impl Cluster {
     pub(super) async fn footprints(&self, world: &World) -> anyhow::Result<Vec<Footprint>> {
         let mut footprints = Vec::new();
         for node in 0..world.plan.nodes {
-            let kept_bytes = figure(world, node, "fanfare_history_bytes").await?;
+            let history_bytes = figure(world, node, "fanfare_history_bytes").await?;
+            // Keys of joined nodes are on their Redis.
+            let keys = if world.plan.joined.is_none() { world.published() } else { 0 };
+            let kept_bytes = history_bytes + keys * KEY_BYTES;
             let process = self.nodes()[node].as_ref().context("the node runs")?.process();
             footprints.push(Footprint::of(process, kept_bytes)?);
         }

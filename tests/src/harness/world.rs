@@ -128,6 +128,11 @@ impl World {
         self.repeated.send_modify(|count| *count += u64::from(is_repeated));
     }
 
+    /// How many publishes were answered with a position.
+    pub(super) fn published(&self) -> u64 {
+        *self.published.borrow()
+    }
+
     pub(super) fn count_failed(&self, is_refused: bool) {
         self.failed.send_modify(|count| *count += 1);
         self.refused.send_modify(|count| *count += u64::from(is_refused));
