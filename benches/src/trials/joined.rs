@@ -78,15 +78,18 @@ impl Nodes {
         let (rested, between) = (begun.elapsed().as_secs_f64(), self.received()?);
         engine.prepare()?;
         let begun = Instant::now();
-        let mut outcome = serde_json::to_value(engine.run()?)?;
-        let (loaded, after) = (begun.elapsed().as_secs_f64(), self.received()?);
+        let load = engine.run()?;
+        let (whole, after) = (begun.elapsed().as_secs_f64(), self.received()?);
         let others = 1..self.nodes.len();
-        let rest = |node: usize| (between[node] - before[node]) / rested;
-        let load = |node: usize| (after[node] - between[node]) / loaded;
+        let probes = |node: usize| (between[node] - before[node]) / rested;
+        // The run goes on a little after its last publish: what comes then are probes.
+        let beside =
+            |node: usize| (after[node] - between[node] - probes(node) * whole).max(0.0) / load.seconds;
         let most = |rate: &dyn Fn(usize) -> f64| others.clone().map(rate).fold(0.0, f64::max);
-        outcome["probe_bytes_per_s"] = json!(most(&rest));
-        outcome["other_bytes_per_s"] = json!(most(&|node| (load(node) - rest(node)).max(0.0)));
-        outcome["published_per_s"] = json!(outcome["acknowledged"].as_f64().unwrap_or(0.0) / loaded);
+        let mut outcome = serde_json::to_value(&load)?;
+        outcome["probe_bytes_per_s"] = json!(most(&probes));
+        outcome["other_bytes_per_s"] = json!(most(&beside));
+        outcome["published_per_s"] = json!(load.acknowledged as f64 / load.seconds);
         Ok(outcome)
     }
 
