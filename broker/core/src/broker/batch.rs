@@ -9,9 +9,9 @@ use crate::partition::{Draft, Refusal};
 use crate::waiting::{Completion, Ticket};
 
 impl Broker {
-    /// Publishes the first of a batch's drafts in their order, as many as may be under way before one of them is answered:
-    /// one result at least, none if there is no draft, and those that wait are the last. What may only go out once these are answered, and none of them has
-    /// [ended the batch](Refusal::ends_batch), stays in `drafts`.
+    /// Publishes the first of a batch's drafts, in order: as many as may be under way before one of them is answered, one
+    /// at least, if there is any. Those that wait are the last. What stays in `drafts` may go out once these are answered
+    /// and none of them has [ended the batch](Refusal::ends_batch).
     pub fn publish_batch(
         &self,
         now: Now,
