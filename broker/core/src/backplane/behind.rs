@@ -87,7 +87,10 @@ impl Mirror<'_> {
             behind.sent = told_to;
         }
         for (id, name, end) in holes {
-            let from = behind.told.insert(id, end).unwrap_or(0).max(behind.sent);
+            // What came back in between and went again is not what was told: that stays missing.
+            let told = behind.told.entry(id).or_default();
+            let from = (*told).max(behind.sent);
+            *told = end.max(*told);
             if end > from {
                 let (from, to) = (self.partition.position(from), self.partition.position(end));
                 self.push_gap(worker, Gap { topic: Some(name), from, to, count: None });

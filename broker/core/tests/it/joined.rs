@@ -136,6 +136,11 @@ fn a_read_brings_nothing_that_is_still_on_its_way() {
     tell(401, 300);
 }
 
+#[test]
+fn what_was_told_missing_to_a_worker_that_is_behind_does_not_come_after_all() {
+    tell_in(Room::Scarce, 12160, 300);
+}
+
 /// Runs a seed; why it failed.
 fn run(room: Room, seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
     let mut world = begin(room, seed, 0, sabotage);
