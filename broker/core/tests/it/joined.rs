@@ -137,6 +137,12 @@ fn a_read_brings_nothing_that_is_still_on_its_way() {
 }
 
 #[test]
+fn what_made_room_within_one_read_may_be_told_missing() {
+    tell_in(Room::Scarce, 7389, 300);
+    tell_in(Room::Scarce, 52993, 300);
+}
+
+#[test]
 fn what_was_told_missing_to_a_worker_that_is_behind_does_not_come_after_all() {
     tell_in(Room::Scarce, 12160, 300);
 }

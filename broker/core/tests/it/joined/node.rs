@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fanfare_core::{Broker, Now, Told, Worker};
-use fanfare_protocol::{Filter, Position, Topic};
+use fanfare_core::{Broker, Now, Told, TopicRead, Worker};
+use fanfare_protocol::{Epoch, Filter, Position, Topic};
 
 use super::daemon::Daemon;
 use super::settings::{Settings, TOPICS};
@@ -56,10 +56,14 @@ impl Node {
     pub(super) fn tell(&mut self, now_ms: u64, told: Told) {
         self.daemon.note(&told);
         let now = self.now(now_ms);
-        let is_one = matches!(told, Told::Message(_));
+        let read = if let Told::Read { result: Ok((record, topics)), .. } = &told {
+            self.is_too_much(topics).then_some(record.epoch)
+        } else {
+            None
+        };
         self.driven.broker.told(now, told);
         if self.driven.broker.limits().topics < TOPICS.len() {
-            self.note_evicted(is_one);
+            self.note_evicted(read);
         }
     }
 
@@ -77,8 +81,19 @@ impl Node {
         some
     }
 
-    /// Notes which topics had to make room for others, or in one of several messages may have.
-    fn note_evicted(&mut self, is_one: bool) {
+    /// True if one may have to make room for another of those that a read brings, or that wait for it in a doubt.
+    fn is_too_much(&self, read: &[TopicRead]) -> bool {
+        let new = read.iter().filter(|topic| !self.listed.contains_key(&topic.name)).count();
+        let is_in_doubt = self.driven.broker.doubts().is_some_and(|doubts| doubts.is_open);
+        is_in_doubt || self.listed.len() + new > self.driven.broker.limits().topics
+    }
+
+    /// Notes which topics had to make room for others. Of many that a read brought any may have gone, and be back.
+    fn note_evicted(&mut self, read: Option<Epoch>) {
+        if let Some(epoch) = read {
+            let top = self.daemon.seen.get(&epoch.life).copied().unwrap_or(0);
+            TOPICS.iter().for_each(|topic| self.evict(&Topic::parse(topic).unwrap(), top));
+        }
         let listed = self.driven.broker.list_topics(&Filter::parse(">").unwrap(), None, usize::MAX);
         let listed = listed.into_iter().map(|topic| (topic.name, topic.position.seq)).collect();
         let before = std::mem::replace(&mut self.listed, listed);
@@ -86,12 +101,14 @@ impl Node {
             return;
         }
         let gone = before.iter().filter(|(topic, _)| !self.listed.contains_key(*topic));
-        let is_new = |topic, seq| before.get(topic).is_none_or(|known| !is_one && known != seq);
-        let new = self.listed.iter().filter(|(topic, seq)| is_new(*topic, *seq));
-        for (topic, seq) in gone.chain(new) {
-            let evicted = self.evicted.entry(topic.clone()).or_default();
-            *evicted = (*evicted).max(*seq);
-        }
+        let new = self.listed.iter().filter(|(topic, _)| !before.contains_key(*topic));
+        let evicted: Vec<(Topic, u64)> = gone.chain(new).map(|(topic, seq)| (topic.clone(), *seq)).collect();
+        evicted.iter().for_each(|(topic, seq)| self.evict(topic, *seq));
+    }
+
+    fn evict(&mut self, topic: &Topic, seq: u64) {
+        let known = self.evicted.entry(topic.clone()).or_default();
+        *known = seq.max(*known);
     }
 
     /// The connection is gone, and with it what was on its way.
