@@ -296,10 +296,14 @@ impl TopicLog {
         self.entries.range(first..)
     }
 
-    /// Its kept messages at or below `seq`, the newest first.
+    /// Its kept messages at or below `seq`, the newest first, up to the first hole: an earlier life of the topic may lie
+    /// before it.
     pub(crate) fn newest_first(&self, seq: u64) -> impl Iterator<Item = &Arc<Entry>> {
         let end = self.entries.partition_point(|entry| entry.seq() <= seq);
-        self.entries.range(..end).rev()
+        let mut prev = None;
+        let is_next =
+            move |entry: &&Arc<Entry>| prev.replace(entry.prev).is_none_or(|prev| prev == entry.seq());
+        self.entries.range(..end).rev().take_while(is_next)
     }
 
     /// Its kept message of this seq.

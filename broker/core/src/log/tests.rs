@@ -36,6 +36,23 @@ fn a_topic_keeps_its_newest() {
 }
 
 #[test]
+fn the_newest_of_a_topic_go_back_to_the_first_hole() {
+    let mut log = log(9, &[]);
+    let id =
+        log.create(&Topic::parse("a").unwrap(), (HistoryRule { count: 9, age_ms: 100 }, OnSlow::Disconnect));
+    // It was forgotten elsewhere after 9, and born again.
+    for (seq, prev) in [(5, 0), (9, 5), (32, 0), (40, 32)] {
+        let mut entry = Entry::sample("a", seq, seq);
+        entry.prev = prev;
+        log.append(id, Arc::new(entry));
+    }
+    for (upto, expected) in [(50, vec![40, 32]), (32, vec![32]), (31, vec![9, 5]), (4, vec![])] {
+        let newest = log.topics[id].newest_first(upto).map(|entry| entry.seq());
+        assert_eq!(newest.collect::<Vec<_>>(), expected, "{upto}");
+    }
+}
+
+#[test]
 fn bytes_are_freed_from_the_oldest_of_all_topics() {
     let mut log = log(9, &["a", "b", "a", "b"]);
     let cost = log.bytes() / 4;
