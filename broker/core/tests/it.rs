@@ -10,6 +10,7 @@ mod it {
     mod followed;
     mod joined;
     mod leaving;
+    mod overtaken;
     mod pipe;
     mod seeds;
     mod simulation;

@@ -264,7 +264,7 @@ impl Mirror<'_> {
     pub(crate) fn ask_read(&mut self, channel: &Channel, above: u64) -> u64 {
         let read = self.joined.next_number();
         let slot = self.joined.channels.slot_mut(channel).expect("who reads a channel holds it");
-        slot.reading = Some(Reading { read, above, lower: None, is_outdated: false });
+        slot.reading = Some(Reading { read, above, lower: None, is_outdated: false, is_second: false });
         self.joined.reads.insert(read, channel.clone());
         self.joined.ask(Ask::Read { read, channels: vec![channel.clone()], above });
         read

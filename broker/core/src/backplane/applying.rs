@@ -133,8 +133,10 @@ impl Mirror<'_> {
         if record.epoch != self.partition.epoch {
             return self.doubt(DoubtCause::Life);
         }
-        if reading.is_outdated {
+        if reading.is_outdated || !reading.is_second && self.is_overtaken(&record, &topics) {
             self.ask_read(&channel, reading.lower.unwrap_or(reading.above));
+            let again = self.joined.channels.slot_mut(&channel).and_then(|slot| slot.reading.as_mut());
+            again.expect("it was asked for above").is_second = true;
         } else if let Some(known_above) = self.joined.channels.known_above(&channel) {
             for topic in topics {
                 if channel.covers(topic.name.as_str()) {
@@ -152,6 +154,12 @@ impl Mirror<'_> {
             }
         }
         self.admit_read(read);
+    }
+
+    /// True if one of the topics is not in the log, and what came of it after the read may have been forgotten here.
+    fn is_overtaken(&self, record: &Record, topics: &[TopicRead]) -> bool {
+        let log = &self.partition.log;
+        log.floor() > record.seq && topics.iter().any(|topic| log.find(topic.name.as_str()).is_none())
     }
 
     /// Puts what was read above `above` before what is known above `known_above`.
@@ -178,12 +186,12 @@ impl Mirror<'_> {
                 if newest.is_none() && trimmed <= above {
                     return;
                 }
+                if self.partition.log.floor() > record.seq {
+                    // Something of it may have come after the read, and been forgotten here: these are not the newest.
+                    return;
+                }
                 let id = self.topic(&name, newest.unwrap_or(trimmed).max(trimmed));
-                let own_floor = self.partition.log.floor();
-                if own_floor > record.seq {
-                    // Something of it may have come after the read, and been forgotten here.
-                    self.partition.log.set_birth(id, own_floor);
-                } else if trimmed == 0 {
+                if trimmed == 0 {
                     self.partition.log.set_birth(id, record.floor);
                 }
                 id

@@ -56,6 +56,8 @@ pub(crate) struct Reading {
     pub(crate) lower: Option<u64>,
     /// A topic was cleared meanwhile, and the answer may not know.
     pub(crate) is_outdated: bool,
+    /// An answer before it could not be used.
+    pub(crate) is_second: bool,
 }
 
 impl Channels {
