@@ -260,10 +260,14 @@ impl Begins {
 fn check_history(facts: &Facts, now_ms: u64, topic: &Topic, after: Option<Position>, body: OkBody) -> usize {
     let end = single(&body.cursor.expect("history has a cursor"));
     let frames = body.frames.expect("history has frames");
-    // Of the newest no gaps are told, only their order can be checked: they are as what `last` brings.
-    let last = u32::from(after.is_none());
-    let mut page = Followed::new(Filter::from(topic).into(), after, last, true);
-    page.begins(facts, NOBODY, after.unwrap_or(end));
+    // The newest are whole from the oldest of them on.
+    let start = after.unwrap_or_else(|| match frames.first() {
+        Some(Frame::Message(Message { position, .. })) => Position { seq: position.seq - 1, ..*position },
+        Some(frame) => panic!("{frame:?} is not of the newest"),
+        None => end,
+    });
+    let mut page = Followed::new(Filter::from(topic).into(), Some(start), 0, true);
+    page.begins(facts, NOBODY, start);
     let mut messages = 0;
     for frame in frames {
         if let Frame::Message(message) = &frame {

@@ -147,6 +147,18 @@ fn what_was_told_missing_to_a_worker_that_is_behind_does_not_come_after_all() {
     tell_in(Room::Scarce, 12160, 300);
 }
 
+#[test]
+fn the_newest_of_a_topic_are_none_of_its_life_before_it_was_forgotten() {
+    tell_in(Room::Scarce, 7942, 300);
+}
+
+#[test]
+fn an_old_read_brings_no_newest_of_a_topic_that_had_to_make_room() {
+    for seed in [5175, 6109, 13656] {
+        tell_in(Room::Scarce, seed, 300);
+    }
+}
+
 /// Runs a seed; why it failed.
 fn run(room: Room, seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
     let mut world = begin(room, seed, 0, sabotage);
