@@ -15,6 +15,7 @@ mod keys;
 mod link;
 mod lives;
 mod scripts;
+mod seen;
 mod session;
 mod tls;
 

@@ -3,7 +3,6 @@
 mod publish;
 mod read;
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::fault::{Fault, accepted};
 use super::keys::Keys;
 use super::lives::Lives;
 use super::scripts::{Hashes, Script};
+use super::seen::Seen;
 
 /// How long the server may take to answer anything.
 pub(super) const DEADLINE: Duration = Duration::from_secs(2);
@@ -51,8 +51,8 @@ pub(super) struct Calls {
     /// This node's own number.
     pub(super) node: u64,
     pub(super) bounds: Bounds,
-    /// The life that goes on as far as the node knows, and the highest seq that it has seen of it.
-    known: Rc<Cell<(u64, u64)>>,
+    /// What the scripts' fence compares.
+    pub(super) seen: Seen,
     lives: Rc<Lives>,
 }
 
@@ -73,6 +73,7 @@ impl Calls {
         keys: Keys,
         node: u64,
         bounds: Bounds,
+        seen: Seen,
     ) -> Calls {
         Calls {
             connection,
@@ -82,7 +83,7 @@ impl Calls {
             partitions: 1,
             node,
             bounds,
-            known: Rc::new(Cell::new((0, 0))),
+            seen,
             lives: Rc::default(),
         }
     }
@@ -192,11 +193,10 @@ impl Calls {
 
     /// A script's call: the record, the directory and `keys`, what the fence needs, and what `arguments` adds.
     fn script(&self, script: Script, keys: &[&str], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
-        let (life, seen) = self.known.get();
         let mut command = Cmd::new();
         command.arg("EVALSHA").arg(self.hashes.of(script)).arg(2 + keys.len());
         command.arg(self.keys.record()).arg(self.keys.directory()).arg(keys);
-        command.arg(life).arg(seen).arg(self.lives.draw()).arg(VERSION).arg(self.partitions);
+        command.arg(self.seen.written()).arg(self.lives.draw()).arg(VERSION).arg(self.partitions);
         arguments(&mut command);
         command
     }
@@ -233,15 +233,9 @@ impl Calls {
 
     /// The record that an answer tells, remembered for the next call.
     fn noted(&self, life: u64, began: u64, seq: u64, floor: u64, lives: &str) -> Result<Record, Fault> {
-        self.saw(life, seq);
+        self.seen.note(life, seq);
         let ended = ended(self.partition, lives).map_err(|_| Fault::odd("the record"))?;
         Ok(Record { epoch: Epoch { partition: self.partition, life }, began, seq, floor, ended })
-    }
-
-    /// Remembers that a life has come so far.
-    pub(super) fn saw(&self, life: u64, seq: u64) {
-        let (known, seen) = self.known.get();
-        self.known.set((life, if life == known { seen.max(seq) } else { seq }));
     }
 }
 

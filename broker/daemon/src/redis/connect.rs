@@ -27,6 +27,7 @@ use super::envelope::VERSION;
 use super::fault::{Fault, accepted};
 use super::keys::Keys;
 use super::scripts::{Hashes, Script};
+use super::seen::Seen;
 use super::tls::{self, Tls};
 
 /// How long connecting may take in all.
@@ -113,15 +114,16 @@ pub(super) fn size(push: &PushInfo) -> usize {
     sizes.sum()
 }
 
-/// Connects, checks and loads the scripts; the channel of the node's own probes is followed.
+/// Connects, checks and loads the scripts; `seen` is what earlier connections have seen. The channel of the node's own probes is followed.
 pub(super) async fn connect(
     address: &Address,
     tls: Option<&Tls>,
     prefix: &str,
     node: u64,
     bounds: Bounds,
+    seen: Seen,
 ) -> Result<Connected, Fault> {
-    let opening = open(address, tls, prefix, node, bounds);
+    let opening = open(address, tls, prefix, node, bounds, seen);
     tokio::time::timeout(CONNECT_DEADLINE, opening).await.map_err(|_| silent())?
 }
 
@@ -131,6 +133,7 @@ async fn open(
     prefix: &str,
     node: u64,
     bounds: Bounds,
+    seen: Seen,
 ) -> Result<Connected, Fault> {
     let info = address.info();
     let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
@@ -145,7 +148,7 @@ async fn open(
     let learn = async move {
         let keys = Keys::new(prefix, 0);
         let (hashes, danger) = prepare(&connection, &keys).await?;
-        let calls = Calls::new(connection, hashes, keys, node, bounds);
+        let calls = Calls::new(connection, hashes, keys, node, bounds, seen);
         let record = calls.record().await?;
         let own = [calls.keys.node(node)];
         follow(&subscription, "SSUBSCRIBE", &own).await?;

@@ -12,6 +12,7 @@ use super::connect::connect;
 use super::fault::Fault;
 use super::health::Health;
 use super::lives::Lives;
+use super::seen::Seen;
 use super::session::Session;
 use super::{Core, Question, Setup};
 
@@ -49,10 +50,10 @@ impl<C: Core> Link<C> {
     }
 
     async fn link(mut self) {
-        let (mut pause, lives) = (PAUSE_MIN, Lives::default());
+        let (mut pause, lives, seen) = (PAUSE_MIN, Lives::default(), Seen::default());
         loop {
             let began = Instant::now();
-            let fault = self.connect_and_serve().await;
+            let fault = self.connect_and_serve(&seen).await;
             let Some(fault) = fault else { return };
             let is_incompatible = matches!(fault, Fault::Incompatible(_));
             let reason = fault.to_string();
@@ -71,7 +72,7 @@ impl<C: Core> Link<C> {
     }
 
     /// Why the connection broke; none if the broker has ended.
-    async fn connect_and_serve(&mut self) -> Option<Fault> {
+    async fn connect_and_serve(&mut self, seen: &Seen) -> Option<Fault> {
         let Setup { address, tls, prefix, node, topics, idempotency_ms, numbering_ttl_ms, history_bytes } =
             &self.setup;
         let bounds = Bounds {
@@ -80,7 +81,7 @@ impl<C: Core> Link<C> {
             numbering_ttl_ms: *numbering_ttl_ms,
             read_bytes: history_bytes / COPIES,
         };
-        let connected = match connect(address, tls.as_ref(), prefix, *node, bounds).await {
+        let connected = match connect(address, tls.as_ref(), prefix, *node, bounds, seen.clone()).await {
             Ok(connected) => connected,
             Err(fault) => return Some(fault),
         };

@@ -236,12 +236,12 @@ fn on_envelope(
     Ok(match decode(bytes, calls.partition, None) {
         Ok(Envelope::Message(numbered)) => {
             let position = numbered.message.position;
-            calls.saw(position.epoch.life, position.seq);
+            calls.seen.note(position.epoch.life, position.seq);
             Some(Told::Message(*numbered))
         }
         Ok(Envelope::Cleared { topic, to }) => Some(Told::Cleared { topic, to }),
         Ok(Envelope::Probed { probe, record }) => {
-            calls.saw(record.epoch.life, record.seq);
+            calls.seen.note(record.epoch.life, record.seq);
             if let Some(asked) = probes.remove(&probe) {
                 figures.probe.add(asked.elapsed().as_micros() as u64);
             }

@@ -17,6 +17,7 @@ use super::address::Address;
 use super::calls::{Bounds, Calls};
 use super::connect::{Connected, Pushes, connect, follow};
 use super::envelope::{Envelope, decode};
+use super::seen::Seen;
 
 const PREFIX: &str = "fanfare";
 const BOUNDS: Bounds =
@@ -61,7 +62,7 @@ impl Scene {
 /// Another node's connection.
 async fn node(redis: &Redis, node: u64, bounds: Bounds) -> Connected {
     let address = Address::parse(&redis.url()).unwrap();
-    driven(connect(&address, None, PREFIX, node, bounds).await.unwrap())
+    driven(connect(&address, None, PREFIX, node, bounds, Seen::default()).await.unwrap())
 }
 
 /// The same connection, moved by a task of its own.

@@ -143,9 +143,7 @@ impl Calls {
             _ => return Err(Fault::odd("a publish")),
         };
         let (life, seq, heard) = (number()?, number()?, number()? > 0);
-        if !repeated {
-            self.saw(life, seq);
-        }
+        self.seen.note(life, seq);
         let position = Position { epoch: Epoch { partition: self.partition, life }, seq };
         Ok(Answer::Done(Ok(Published { position, heard, receivers: None, repeated })))
     }

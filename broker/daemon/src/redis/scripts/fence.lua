@@ -1,6 +1,6 @@
 -- Stands before each script that numbers or reads. KEYS: the record, the directory.
--- ARGV: the life that the node knows and the highest seq that it has seen of it, a life to begin if one must begin,
--- the version of the envelope, the number of partitions.
+-- ARGV: the lives that the node knows, each with the highest seq that it has seen of it, a life to begin if one must
+-- begin, the version of the envelope, the number of partitions.
 
 -- Seqs and times are whole numbers below 2^53: a double holds them, and this writes all their digits.
 local function digits(number)
@@ -18,18 +18,19 @@ local function fence()
     local newest = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
     seq = tonumber(newest[2]) or 0
     redis.call('UNLINK', KEYS[2])
-    redis.call('HSET', KEYS[1], 'life', ARGV[3], 'began', digits(seq), 'seq', digits(seq), 'floor', digits(seq),
-      'ended', '', 'replication', replication, 'version', ARGV[4], 'partitions', ARGV[5])
-    return ARGV[3], seq
+    redis.call('HSET', KEYS[1], 'life', ARGV[2], 'began', digits(seq), 'seq', digits(seq), 'floor', digits(seq),
+      'ended', '', 'replication', replication, 'version', ARGV[3], 'partitions', ARGV[4])
+    return ARGV[2], seq
   end
-  local own, version = tonumber(ARGV[4]), tonumber(record[4])
+  local own, version = tonumber(ARGV[3]), tonumber(record[4])
   if math.abs(version - own) > 1 then
     error({err = 'VERSION ' .. digits(version)})
   elseif version < own then
     -- It is never lowered: from here on there may be something that no older version reads.
-    redis.call('HSET', KEYS[1], 'version', ARGV[4])
+    redis.call('HSET', KEYS[1], 'version', ARGV[3])
   end
-  local is_behind = life == ARGV[1] and seq < tonumber(ARGV[2])
+  local seen = string.match(' ' .. ARGV[1], ' ' .. life .. ':(%d+)')
+  local is_behind = seen and seq < tonumber(seen)
   if record[3] == replication and not is_behind then
     return life, seq
   end
@@ -39,8 +40,8 @@ local function fence()
   end
   ended[#ended + 1] = life .. ':' .. digits(seq)
   ended = table.concat(ended, ' ', math.max(1, #ended - 7))
-  redis.call('HSET', KEYS[1], 'life', ARGV[3], 'began', digits(seq), 'ended', ended, 'replication', replication)
-  return ARGV[3], seq
+  redis.call('HSET', KEYS[1], 'life', ARGV[2], 'began', digits(seq), 'ended', ended, 'replication', replication)
+  return ARGV[2], seq
 end
 
 -- What the record says beside the life and the seq.

@@ -1,15 +1,15 @@
 -- Numbers messages in their order, keeps each, and then spreads it: without memory all are refused before one was seen.
 -- KEYS: the record, the directory, for each message its topic's list and, if the publish can be repeated, what is kept
 -- of that; last, if one of the first two arguments is not empty, where the node notes how far a run of calls has come.
--- ARGV from 6: what the call before has noted, else nothing is done; what to note once all is done; how many topics
+-- ARGV from 5: what the call before has noted, else nothing is done; what to note once all is done; how many topics
 -- there may be; 1 if nothing is to be done behind a message for whose topic there is no room; for how long repetitions
 -- are known. Then for each message: the topic, the envelope behind its head, how many messages of the topic are kept and
 -- for how long, what a repetition must equal (empty: it can't be repeated), how many channels there are, the channels.
 -- What became of each message, as far as it came.
-if ARGV[6] ~= '' and redis.call('GET', KEYS[#KEYS]) ~= ARGV[6] then return {} end
+if ARGV[5] ~= '' and redis.call('GET', KEYS[#KEYS]) ~= ARGV[5] then return {} end
 local life, seq = fence()
-local topics_max, time_ms = tonumber(ARGV[8]), now_ms()
-local results, key, at = {}, 3, 11
+local topics_max, time_ms = tonumber(ARGV[7]), now_ms()
+local results, key, at = {}, 3, 10
 
 while at <= #ARGV do
   local topic, count, age_ms, fingerprint = ARGV[at], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
@@ -39,7 +39,7 @@ while at <= #ARGV do
     if not prev and redis.call('ZCARD', KEYS[2]) >= topics_max then
       -- With how many topics of the messages from here on are not there yet.
       local new, missing = {}, 0
-      while ARGV[9] == '1' and at <= #ARGV do
+      while ARGV[8] == '1' and at <= #ARGV do
         if not new[ARGV[at]] and not redis.call('ZSCORE', KEYS[2], ARGV[at]) then
           new[ARGV[at]], missing = true, missing + 1
         end
@@ -53,7 +53,7 @@ while at <= #ARGV do
     else
       seq = seq + 1
       -- version, kind, life, seq, prev, time
-      local head = struct.pack('>BBI8I8I8I8', tonumber(ARGV[4]), 1, tonumber(life), seq, tonumber(prev or 0), time_ms)
+      local head = struct.pack('>BBI8I8I8I8', tonumber(ARGV[3]), 1, tonumber(life), seq, tonumber(prev or 0), time_ms)
       local envelope = head .. ARGV[at + 1]
       redis.call('HSET', KEYS[1], 'seq', digits(seq))
       if count > 0 then
@@ -74,7 +74,7 @@ while at <= #ARGV do
       end
       redis.call('ZADD', KEYS[2], digits(seq), topic)
       if repeated then
-        redis.call('SET', repeated, life .. ':' .. digits(seq) .. ' ' .. fingerprint, 'PX', ARGV[10])
+        redis.call('SET', repeated, life .. ':' .. digits(seq) .. ' ' .. fingerprint, 'PX', ARGV[9])
       end
       local heard = 0
       for channel = first, last do
@@ -86,7 +86,7 @@ while at <= #ARGV do
   results[#results + 1] = result
   key, at = key + (repeated and 2 or 1), last + 1
 end
-if ARGV[7] ~= '' then
-  redis.call('SET', KEYS[#KEYS], ARGV[7], 'PX', 10000)
+if ARGV[6] ~= '' then
+  redis.call('SET', KEYS[#KEYS], ARGV[6], 'PX', 10000)
 end
 return results

@@ -1,10 +1,10 @@
 -- What is kept of topics above a seq, from the newest back, until the answer has its size; with none, their last seqs.
 -- KEYS: the record, the directory, the topics' lists.
--- ARGV from 6: above which seq, the answer's bytes, how many entries of the first topic are known, the topics.
+-- ARGV from 5: above which seq, the answer's bytes, how many entries of the first topic are known, the topics.
 local STEP = 64
 local life, seq = fence()
 local began, floor, ended = rest()
-local above, room, skip = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local above, room, skip = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local is_named_only, topics = room == 0, {}
 
 -- Adds entries of one list; true if there is nothing more above.
@@ -24,12 +24,12 @@ local function tail(list, skip, found)
   return false, skip
 end
 
-for at = 9, #ARGV do
+for at = 8, #ARGV do
   local last = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[at]) or 0)
   local found = {}
   topics[#topics + 1] = {last, found}
   if last > above and not is_named_only then
-    local is_whole, known = tail(KEYS[at - 6], skip, found)
+    local is_whole, known = tail(KEYS[at - 5], skip, found)
     if not is_whole then
       return {tonumber(life), tonumber(began), seq, tonumber(floor), ended, now_ms(), topics, known}
     end

@@ -134,7 +134,7 @@ async fn nothing_overtakes_a_call_that_was_refused_though_there_is_memory_again(
     let keys = &scene.calls.keys;
     let (record, topics, list, note) = (keys.record(), keys.directory(), keys.list("a"), keys.run(1));
     let source = Script::Publish.source();
-    let call = ["EVAL", &source, "4", &record, &topics, &list, &note, "0", "0", "77", "1", "1"];
+    let call = ["EVAL", &source, "4", &record, &topics, &list, &note, "", "77", "1", "1"];
     let behind_the_first = ["run:32", "run:64", "100", "1", "60000", "a", "envelope", "10", "60000", "", "0"];
     let second = [&call[..], &behind_the_first].concat();
     let done = || scene.redis.command::<Vec<redis::Value>>(&second).len();

@@ -8,6 +8,7 @@ use fanfare_tests::{Proxy, within};
 use tokio::sync::{Notify, mpsc};
 
 use super::*;
+use crate::redis::keys::Keys;
 use crate::redis::{Backplane, Core, Setup, start_thread};
 
 /// What operators read.
@@ -188,6 +189,21 @@ async fn a_subscription_that_is_held_up_is_found_by_the_probe() {
 }
 
 #[tokio::test]
+async fn what_was_seen_by_one_connection_is_known_to_the_next() {
+    let redis = Redis::start();
+    let mut node = Node::start(redis.address, 1);
+    let Told::Up(before) = node.next().await else { panic!("it is up first") };
+    node.ask([publish(1, "a"), publish(2, "a")]);
+    node.expect(&["published 1 1", "published 2 2"]).await;
+    let record = Keys::new(PREFIX, 0).record();
+    redis.command::<()>(&["HSET", &record, "seq", "1"]);
+    redis.command::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    assert!(node.said().await.starts_with("down "));
+    let Told::Up(after) = node.next().await else { panic!("it is up again") };
+    assert_eq!((after.began, after.ended), (1, vec![(before.epoch, 1)]));
+}
+
+#[tokio::test]
 async fn a_killed_redis_is_reported_and_found_again() {
     let mut redis = Redis::start();
     let mut node = Node::start(redis.address, 1);
@@ -251,7 +267,8 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     let mut node = Node::start(redis.address, 1);
     drop(node.next().await);
     let setup = |user: &str| Address::parse(&format!("redis://{user}@{}", redis.address)).unwrap();
-    let connected = driven(connect(&setup("fanfare:secret"), None, PREFIX, 2, BOUNDS).await.unwrap());
+    let connected =
+        driven(connect(&setup("fanfare:secret"), None, PREFIX, 2, BOUNDS, Seen::default()).await.unwrap());
     let calls = connected.calls;
     let mut keyed = draft("a.b", "1");
     keyed.publication.idempotency_key = Some("k".into());
@@ -271,12 +288,21 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     assert_eq!(calls.make_room(2).await.unwrap(), 2);
     calls.describe(&[name("a.b")]).await.unwrap();
     calls.danger().await.unwrap();
-    let wrong = connect(&setup("fanfare:wrong"), None, PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
+    let wrong = connect(&setup("fanfare:wrong"), None, PREFIX, 2, BOUNDS, Seen::default())
+        .await
+        .map(drop)
+        .unwrap_err();
     assert!(wrong.to_string().contains("user or password"), "{wrong}");
     redis.command::<()>(&["ACL", "SETUSER", "fanfare", "-info"]);
-    let lacking = connect(&setup("fanfare:secret"), None, PREFIX, 2, BOUNDS).await.map(drop).unwrap_err();
+    let lacking = connect(&setup("fanfare:secret"), None, PREFIX, 2, BOUNDS, Seen::default())
+        .await
+        .map(drop)
+        .unwrap_err();
     assert!(lacking.to_string().contains("lacks a right"), "{lacking}");
-    let other = connect(&setup("fanfare:secret"), None, "other", 2, BOUNDS).await.map(drop).unwrap_err();
+    let other = connect(&setup("fanfare:secret"), None, "other", 2, BOUNDS, Seen::default())
+        .await
+        .map(drop)
+        .unwrap_err();
     assert!(other.to_string().contains("lacks a right"), "{other}");
 }
 

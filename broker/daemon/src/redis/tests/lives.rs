@@ -82,6 +82,37 @@ async fn a_restart_without_its_data_forgets_and_one_with_it_goes_on_counting() {
     }
 }
 
+/// Sets the server back to what it was after the first of some messages of a topic, as a snapshot of it would.
+fn roll_back(redis: &Redis, calls: &Calls, life: u64) {
+    let (record, topics, list) = (calls.keys.record(), calls.keys.directory(), calls.keys.list("a"));
+    redis.command::<()>(&["HSET", &record, "life", &life.to_string(), "seq", "1", "began", "0", "ended", ""]);
+    redis.command::<()>(&["ZADD", &topics, "1", "a"]);
+    redis.command::<()>(&["LTRIM", &list, "0", "0"]);
+}
+
+#[tokio::test]
+async fn a_server_that_was_set_back_while_a_node_was_away_begins_a_life() {
+    let scene = Scene::new().await;
+    let first = scene.publish("a", "1").await.unwrap().position;
+    scene.publish("a", "2").await.unwrap();
+    let again = async |life: u64| {
+        roll_back(&scene.redis, &scene.calls, life);
+        let address = Address::parse(&scene.redis.url()).unwrap();
+        let seen = scene.calls.seen.clone();
+        driven(connect(&address, None, PREFIX, 1, BOUNDS, seen).await.unwrap())
+    };
+    let mut lives = vec![first.epoch.life];
+    for _ in 0..2 {
+        let connected = again(first.epoch.life).await;
+        assert_eq!(shown_record(&connected.record), "1 1 0 [1]", "also where that life was over already");
+        assert!(!lives.contains(&connected.record.epoch.life));
+        lives.push(connected.record.epoch.life);
+        assert_eq!(published(&connected.calls, draft("a", "x")).await.unwrap().position.seq, 2);
+    }
+    let stranger = node(&scene.redis, 2, BOUNDS).await;
+    assert_eq!(lives.last(), Some(&stranger.record.epoch.life), "what nobody has seen goes on");
+}
+
 #[tokio::test]
 async fn what_a_forgotten_life_left_behind_is_not_read() {
     let scene = Scene::new().await;
@@ -130,7 +161,7 @@ async fn what_another_version_or_partition_count_made_is_refused_with_what_to_do
         let scene = Scene::new().await;
         set(&scene, field, value);
         let address = Address::parse(&scene.redis.url()).unwrap();
-        let found = connect(&address, None, PREFIX, 2, BOUNDS).await.map(drop);
+        let found = connect(&address, None, PREFIX, 2, BOUNDS, Seen::default()).await.map(drop);
         match told {
             None => assert_eq!(found, Ok(())),
             Some(told) => {

@@ -173,7 +173,7 @@ async fn topics_are_described_by_what_is_kept_of_them() {
 async fn two_prefixes_on_one_redis_do_not_meet() {
     let scene = Scene::new().await;
     let address = Address::parse(&scene.redis.url()).unwrap();
-    let other = driven(connect(&address, None, "another", 1, BOUNDS).await.unwrap());
+    let other = driven(connect(&address, None, "another", 1, BOUNDS, Seen::default()).await.unwrap());
     follow(&other.subscription, "SSUBSCRIBE", &[other.calls.keys.channel(&below(""))]).await.unwrap();
     let first = scene.publish("a", "1").await.unwrap();
     assert!(!first.heard);
