@@ -17,6 +17,7 @@ use super::address::Address;
 use super::calls::{Bounds, Calls};
 use super::connect::{Connected, Pushes, connect, follow};
 use super::envelope::{Envelope, decode};
+use super::fault::Fault;
 use super::seen::Seen;
 
 const PREFIX: &str = "fanfare";
@@ -72,7 +73,12 @@ fn driven(mut connected: Connected) -> Connected {
 }
 
 async fn published(calls: &Calls, publish: Unnumbered) -> Result<Published, Refusal> {
-    calls.publish(&[publish]).await.unwrap().remove(0)
+    publish_all(calls, &[publish]).await.unwrap().remove(0)
+}
+
+/// Publishes what somebody waits for until the end.
+async fn publish_all(calls: &Calls, batch: &[Unnumbered]) -> Result<Vec<Result<Published, Refusal>>, Fault> {
+    calls.publish(&mut batch.to_vec(), |_| ()).await
 }
 
 fn draft(topic: &str, data: &str) -> Unnumbered {

@@ -40,8 +40,13 @@ enum Run {
 
 impl Calls {
     /// Publishes in order, none behind one for which the server had no memory: all from there on are refused. A fault
-    /// concerns them all, and what became of them is then unknown.
-    pub(in crate::redis) async fn publish(&self, publishes: &[Unnumbered]) -> Result<Vec<Outcome>, Fault> {
+    /// concerns them all, and what became of them is then unknown. What `retain_awaited` takes away before a call is
+    /// repeated is neither made nor answered.
+    pub(in crate::redis) async fn publish(
+        &self,
+        publishes: &mut Vec<Unnumbered>,
+        retain_awaited: impl Fn(&mut Vec<Unnumbered>),
+    ) -> Result<Vec<Outcome>, Fault> {
         let mut outcomes = Vec::with_capacity(publishes.len());
         // Once no topic can be forgotten a message of a new one is refused by itself, and holds nothing up.
         let mut stops_at_topics = true;
@@ -59,6 +64,12 @@ impl Calls {
                     let refusal = Refusal::BackplaneFull { reason: fault.to_string().into() };
                     outcomes.resize(publishes.len(), Err(refusal));
                 }
+            }
+            if outcomes.len() < publishes.len() {
+                // Who was told that it took too long may have published again, and that is perhaps made already.
+                let mut rest = publishes.split_off(outcomes.len());
+                retain_awaited(&mut rest);
+                publishes.append(&mut rest);
             }
         }
         Ok(outcomes)

@@ -49,10 +49,10 @@ impl<C: Core> Session<'_, C> {
             && let Some((mut write, mut rest)) = self.next_write()
         {
             self.writes += 1;
-            let calls = self.calls.clone();
+            let (calls, core) = (self.calls.clone(), self.link.core.clone());
             self.start(async move {
                 let began = Instant::now();
-                let mut outcomes = calls.publish(&write).await?;
+                let mut outcomes = calls.publish(&mut write, |rest| core.retain_awaited(rest)).await?;
                 if let Some(Err(refusal)) = outcomes.last()
                     && refusal.ends_batch()
                 {

@@ -5,7 +5,7 @@ use crate::redis::scripts::Script;
 
 /// What became of each: its seq, or why it was refused.
 async fn outcomes(calls: &Calls, batch: &[Unnumbered]) -> Vec<Result<u64, Refusal>> {
-    let outcomes = calls.publish(batch).await.unwrap();
+    let outcomes = publish_all(calls, batch).await.unwrap();
     outcomes.into_iter().map(|outcome| outcome.map(|published| published.position.seq)).collect()
 }
 
@@ -37,7 +37,7 @@ async fn a_batch_is_numbered_in_its_order_and_each_is_answered_by_itself() {
         draft("c", "4"),
         draft("a", "5"),
     ];
-    let outcomes = scene.calls.publish(&batch).await.unwrap();
+    let outcomes = publish_all(&scene.calls, &batch).await.unwrap();
     let shown: Vec<String> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
@@ -173,10 +173,10 @@ async fn struck(strike: &'static [&'static str]) -> Vec<(Vec<String>, Vec<Vec<Re
         });
         let calls = &scene.calls;
         let (a, b, c, d, struck) = tokio::join!(
-            calls.publish(&a),
-            calls.publish(&b),
-            other.calls.publish(&c),
-            calls.publish(&d),
+            publish_all(calls, &a),
+            publish_all(calls, &b),
+            publish_all(&other.calls, &c),
+            publish_all(calls, &d),
             thread
         );
         struck.unwrap();
@@ -220,4 +220,25 @@ async fn a_redis_that_is_emptied_under_batches_keeps_the_rest_of_each_in_its_ord
         }
     }
     assert!(ends > 0, "it was never emptied under a batch");
+}
+
+#[tokio::test]
+async fn a_call_is_not_repeated_for_who_waits_no_more() {
+    for (lost, seqs) in [("nothing", vec![2, 3]), ("SCRIPT", vec![]), ("room", vec![])] {
+        let scene = Scene::with(Bounds { topics: 2, ..BOUNDS }).await;
+        scene.publish("old", "x").await.unwrap();
+        scene.calls.clear(&name("old")).await.unwrap();
+        match lost {
+            "SCRIPT" => scene.redis.command(&["SCRIPT", "FLUSH"]),
+            "room" => {
+                drop(scene.redis.command::<u64>(&["ZADD", &scene.calls.keys.directory(), "1", "other"]))
+            }
+            _ => {}
+        }
+        let mut batch = vec![draft("new", "1"), draft("new", "2")];
+        let outcomes = scene.calls.publish(&mut batch, Vec::clear).await.unwrap();
+        let published: Vec<u64> = outcomes.into_iter().map(|outcome| outcome.unwrap().position.seq).collect();
+        assert_eq!((published.len(), published), (batch.len(), seqs.clone()), "{lost}");
+        assert_eq!(scene.calls.record().await.unwrap().seq, 1 + seqs.len() as u64, "{lost}");
+    }
 }

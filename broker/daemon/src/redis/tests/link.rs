@@ -277,7 +277,7 @@ async fn a_user_with_the_documented_rights_can_do_everything_and_one_without_is_
     again.publication.idempotency_key = Some("k".into());
     assert!(published(&calls, again).await.unwrap().repeated);
     let batch: Vec<Unnumbered> = (0..130).map(|_| draft("a.c", "x")).collect();
-    assert!(calls.publish(&batch).await.unwrap().iter().all(Result::is_ok), "a batch of many calls");
+    assert!(publish_all(&calls, &batch).await.unwrap().iter().all(Result::is_ok), "a batch of many calls");
     let unkept = HistoryRule { count: 0, age_ms: 60_000 };
     published(&calls, Unnumbered { rule: unkept, ..draft("a.c", "x") }).await.unwrap();
     calls.read(&[below("a"), one("b")], 0).await.unwrap();

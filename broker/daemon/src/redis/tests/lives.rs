@@ -3,7 +3,6 @@
 use fanfare_core::Record;
 
 use super::*;
-use crate::redis::fault::Fault;
 
 /// A record without its life, as `began seq floor` and the ends of earlier lives.
 fn shown_record(record: &Record) -> String {
@@ -197,7 +196,7 @@ async fn a_version_that_comes_while_a_node_runs_is_looked_at_with_every_call() {
         let version: String = scene.redis.command(&["HGET", &scene.calls.keys.record(), "version"]);
         assert_eq!(version, left, "it is raised, and never lowered");
     }
-    assert!(scene.calls.publish(&[draft("a", "x")]).await.is_err());
+    assert!(publish_all(&scene.calls, &[draft("a", "x")]).await.is_err());
     let topics: u64 = scene.redis.command(&["ZCARD", &scene.calls.keys.directory()]);
     assert_eq!(topics, 0, "nothing is written any more");
 }

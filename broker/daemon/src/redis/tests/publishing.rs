@@ -76,7 +76,7 @@ async fn a_lost_script_is_loaded_again() {
     let scene = Scene::new().await;
     scene.publish("a", "1").await.unwrap();
     scene.redis.command::<()>(&["SCRIPT", "FLUSH"]);
-    let outcomes = scene.calls.publish(&[draft("a", "2"), draft("a", "3")]).await.unwrap();
+    let outcomes = publish_all(&scene.calls, &[draft("a", "2"), draft("a", "3")]).await.unwrap();
     let seqs: Vec<u64> = outcomes.into_iter().map(|outcome| outcome.unwrap().position.seq).collect();
     assert_eq!(seqs, [2, 3]);
     scene.redis.command::<()>(&["SCRIPT", "FLUSH"]);

@@ -41,7 +41,7 @@ async fn a_long_read_takes_many_calls_and_is_whole() {
     }
     let all = batch.len();
     for batch in batch.chunks(100) {
-        for outcome in scene.calls.publish(batch).await.unwrap() {
+        for outcome in publish_all(&scene.calls, batch).await.unwrap() {
             outcome.unwrap();
         }
     }
