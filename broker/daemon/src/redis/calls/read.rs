@@ -48,7 +48,8 @@ impl Calls {
         channels: &[Channel],
         above: u64,
     ) -> Result<Option<(Record, Vec<TopicRead>)>, Fault> {
-        let mut record = None;
+        let mut read =
+            Reading { record: None, above, topics: BTreeMap::new(), bytes_left: self.bounds.read_bytes };
         let mut names: Vec<Topic> = Vec::new();
         let mut prefixes: Vec<&str> = Vec::new();
         for channel in channels {
@@ -60,7 +61,7 @@ impl Calls {
         let mut from = Some(above).filter(|_| !prefixes.is_empty());
         while let Some(above) = from {
             let found = self.find(above, TOPICS_PER_CALL, &prefixes).await?;
-            let first = record.get_or_insert_with(|| found.record.clone());
+            let Some(first) = read.note(found.record) else { return Ok(None) };
             // What was numbered after the first look is another's: it comes on the channels.
             let later = first.seq;
             names.extend(found.topics.into_iter().map(|(topic, _)| topic));
@@ -68,7 +69,6 @@ impl Calls {
         }
         names.sort_unstable();
         names.dedup();
-        let mut read = Reading { record, above, topics: BTreeMap::new(), bytes_left: self.bounds.read_bytes };
         let mut left = &names[..];
         let mut skip = 0;
         while !left.is_empty() || read.record.is_none() {
@@ -129,7 +129,7 @@ impl Calls {
 
 /// A read under way.
 struct Reading {
-    /// As it was at the first call.
+    /// As it was at the first call, but for its floor.
     record: Option<Record>,
     above: u64,
     topics: BTreeMap<Topic, TopicRead>,
@@ -137,10 +137,17 @@ struct Reading {
 }
 
 impl Reading {
+    /// The first call's record, if that of a call is of the same life.
+    fn note(&mut self, record: Record) -> Option<&Record> {
+        let first = self.record.get_or_insert_with(|| record.clone());
+        // A topic that is forgotten between two calls is in none of their answers.
+        first.floor = first.floor.max(record.floor.min(first.seq));
+        (first.epoch == record.epoch).then_some(first)
+    }
+
     /// Adds a page; false if its life is another than that of the pages before.
     fn add(&mut self, asked: &[Topic], page: Page) -> bool {
-        let record = self.record.get_or_insert(page.record.clone());
-        if record.epoch != page.record.epoch {
+        if self.note(page.record).is_none() {
             return false;
         }
         self.bytes_left = self.bytes_left.saturating_sub(page.bytes);
@@ -168,14 +175,25 @@ impl Reading {
             let later = topic.kept.partition_point(|numbered| seq(numbered) <= record.seq);
             if topic.last > record.seq {
                 // The last one then is what stands before the first later one; unknown if that is not kept.
-                topic.last = topic.kept.get(later).map_or(record.seq, |numbered| numbered.prev);
+                topic.last = topic.kept.get(later).map_or(record.seq, |one| one.prev.min(record.seq));
             }
             topic.kept.truncate(later);
+            keep_unbroken(&mut topic);
             (topic.last > self.above).then_some(topic)
         });
         let topics = topics.collect();
         (record, topics)
     }
+}
+
+/// Leaves what follows each other up to the topic's last message: below an entry that can't be read all counts as missing.
+fn keep_unbroken(topic: &mut TopicRead) {
+    let TopicRead { last, kept, .. } = topic;
+    if kept.last().is_some_and(|newest| seq(newest) != *last) {
+        return kept.clear();
+    }
+    let broken = kept.windows(2).rposition(|pair| pair[1].prev != seq(&pair[0]));
+    kept.drain(..broken.map_or(0, |at| at + 1));
 }
 
 fn seq(numbered: &Numbered) -> u64 {
@@ -186,4 +204,25 @@ fn seq(numbered: &Numbered) -> u64 {
 fn is_of(record: &Record, numbered: &Numbered) -> bool {
     let epoch = numbered.message.position.epoch;
     epoch == record.epoch || record.ended.iter().any(|(ended, end)| *ended == epoch && seq(numbered) <= *end)
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::Epoch;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_that_is_forgotten_between_two_calls_lies_at_or_below_the_floor_that_is_told() {
+        for (floors, told) in [([3, 3], 3), ([3, 7], 7), ([3, 12], 10)] {
+            let mut read = Reading { record: None, above: 0, topics: BTreeMap::new(), bytes_left: 100 };
+            for (floor, seq) in floors.into_iter().zip([10, 14]) {
+                let epoch = Epoch { partition: 0, life: 1 };
+                let record = Record { epoch, began: 0, seq, floor, ended: Vec::new() };
+                assert!(read.add(&[], Page { record, topics: Vec::new(), known: None, bytes: 0 }));
+            }
+            let (record, topics) = read.end();
+            assert_eq!((record.floor, record.seq, topics.len()), (told, 10, 0));
+        }
+    }
 }

@@ -68,6 +68,25 @@ async fn what_is_too_much_for_one_read_counts_as_missing() {
 }
 
 #[tokio::test]
+async fn below_a_message_that_can_not_be_read_all_counts_as_missing() {
+    let scene = Scene::new().await;
+    for _ in 0..5 {
+        scene.publish("a", "x").await.unwrap();
+    }
+    let garble =
+        "redis.call('LSET', KEYS[1], ARGV[1], string.sub(redis.call('LINDEX', KEYS[1], ARGV[1]), 1, 35))";
+    let list = scene.calls.keys.list("a");
+    for (at, left) in
+        [("0", "a 5: 1<2 2<3 3<4 4<5"), ("2", "a 5: 3<4 4<5"), ("1", "a 5: 3<4 4<5"), ("4", "a 5:")]
+    {
+        scene.redis.command::<()>(&["EVAL", garble, "1", &list, at]);
+        assert_eq!(shown(&scene.read(&[one("a")], 0).await), [left], "{at}");
+    }
+    scene.publish("a", "x").await.unwrap();
+    assert_eq!(shown(&scene.read(&[one("a")], 0).await), ["a 6: 5<6"]);
+}
+
+#[tokio::test]
 async fn a_probe_comes_behind_everything_numbered_before() {
     let mut scene = Scene::new().await;
     scene.follow(&[one("a")]).await;
