@@ -250,11 +250,9 @@ fn on_envelope(
         // The script that numbered it ends this node's connections in any case: nothing behind it may be taken.
         Err(EnvelopeError::Version { found }) => return Err(Fault::of_version(found)),
         Err(error) => {
-            // The core sees the hole by the next message's `prev`.
-            if figures.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
-                tracing::error!(%error, "a message from another node can't be read");
-            }
-            None
+            figures.unreadable.fetch_add(1, Ordering::Relaxed);
+            // What it was is unknown, and so what is missing without it: that is read on the next connection.
+            return Err(Fault::Away(format!("what another node has sent can't be read: {error}")));
         }
     })
 }

@@ -204,6 +204,19 @@ async fn what_was_seen_by_one_connection_is_known_to_the_next() {
 }
 
 #[tokio::test]
+async fn behind_what_can_not_be_read_nothing_is_taken_before_it_is_known_what_is_missing() {
+    let redis = Redis::start();
+    let mut node = Node::start(redis.address, 1);
+    node.expect(&["up 0"]).await;
+    node.ask([Ask::Follow(vec![one("a")])]);
+    node.expect(&["confirmed 1"]).await;
+    let channel = Keys::new(PREFIX, 0).channel(&one("a"));
+    redis.command::<u64>(&["SPUBLISH", &channel, "\u{1}\u{1}garbled"]);
+    node.expect(&["down what another node has sent can't be read: its head can't be read", "up 0"]).await;
+    assert_eq!(node.backplane.health.figures.unreadable.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn a_killed_redis_is_reported_and_found_again() {
     let mut redis = Redis::start();
     let mut node = Node::start(redis.address, 1);
