@@ -9,7 +9,7 @@ mod doubt;
 mod joined;
 mod leaving;
 
-use fanfare_protocol::{Epoch, Filter, Message, Publication, Topic};
+use fanfare_protocol::{Epoch, Filter, Message, Position, Publication, Topic};
 
 use crate::entry::SessionId;
 use crate::limits::HistoryRule;
@@ -142,12 +142,12 @@ pub enum Told {
     },
     /// A message of a followed channel.
     Message(Numbered),
-    /// A followed topic was trimmed up to this seq.
+    /// A followed topic was trimmed up to this position.
     Cleared {
         /// The topic.
         topic: Topic,
-        /// The seq.
-        to: u64,
+        /// The position, of the life in which it was trimmed.
+        to: Position,
     },
     /// What was read.
     Read {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Gap, Topic};
+use fanfare_protocol::{Gap, Position, Topic};
 
 use super::channels::Link;
 use super::joined::{Mirror, Standing};
@@ -42,14 +42,25 @@ impl Mirror<'_> {
     }
 
     /// A topic was trimmed on the backplane.
-    pub(crate) fn cleared(&mut self, topic: Topic, to: u64) {
+    pub(crate) fn cleared(&mut self, topic: Topic, to: Position) {
         if !matches!(self.joined.standing, Standing::Sure) {
             return self.hold_back_clear(topic, to);
         }
-        if let Some(id) = self.partition.log.find(topic.as_str()) {
-            self.partition.log.clear_to(id, to);
+        if to.epoch != self.partition.epoch {
+            match self.partition.lives.end(to.epoch) {
+                // It was lost with what it cleared, and others were given the same seqs.
+                Some(end) if to.seq > end => return,
+                Some(_) => {}
+                None => {
+                    self.doubt(DoubtCause::Life);
+                    return self.hold_back_clear(topic, to);
+                }
+            }
         }
-        self.joined.cleared = self.joined.cleared.max(to);
+        if let Some(id) = self.partition.log.find(topic.as_str()) {
+            self.partition.log.clear_to(id, to.seq);
+        }
+        self.joined.cleared = self.joined.cleared.max(to.seq);
         for (read, channel) in &self.joined.reads {
             if channel.covers(topic.as_str())
                 && let Some(reading) =

@@ -32,7 +32,7 @@ pub(crate) struct Doubt {
 
 enum HeldBack {
     Message(Numbered),
-    Cleared(Topic, u64),
+    Cleared(Topic, Position),
 }
 
 impl Doubt {
@@ -113,7 +113,7 @@ impl Mirror<'_> {
     }
 
     /// As [`Mirror::hold_back_message`], of a clear.
-    pub(crate) fn hold_back_clear(&mut self, topic: Topic, to: u64) {
+    pub(crate) fn hold_back_clear(&mut self, topic: Topic, to: Position) {
         let bytes = size_of::<HeldBack>() + topic.as_str().len();
         self.hold_back(HeldBack::Cleared(topic, to), bytes);
     }
@@ -316,3 +316,6 @@ impl Mirror<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

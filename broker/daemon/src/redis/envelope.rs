@@ -43,12 +43,12 @@ const TAG_BINARY: u8 = 131;
 pub(super) enum Envelope {
     /// A message.
     Message(Box<Numbered>),
-    /// A topic was trimmed up to a seq.
+    /// A topic was trimmed up to a position.
     Cleared {
         /// The topic.
         topic: Topic,
-        /// The seq.
-        to: u64,
+        /// The position, of the life in which it was trimmed.
+        to: Position,
     },
     /// A probe is back.
     Probed {
@@ -164,7 +164,8 @@ pub(super) fn decode(bytes: Bytes, partition: u16, now_ms: Option<u64>) -> Resul
             Ok(Envelope::Message(Box::new(numbered)))
         }
         KIND_CLEARED => {
-            let [_life, to] = reader.numbers("clearing")?;
+            let [life, seq] = reader.numbers("clearing")?;
+            let to = Position { epoch: epoch(life), seq };
             Ok(Envelope::Cleared { topic: cleared(reader)?, to })
         }
         KIND_PROBED => {

@@ -44,7 +44,7 @@ pub(super) struct Connection {
 pub(super) enum Spread {
     Nothing,
     Message(fanfare_core::Numbered),
-    Cleared { topic: fanfare_protocol::Topic, to: u64 },
+    Cleared { topic: fanfare_protocol::Topic, to: fanfare_protocol::Position },
 }
 
 impl Connection {
@@ -163,8 +163,9 @@ impl Daemon {
                 Told::Read { read, result }
             }
             Ask::Clear { ticket, topic } => {
-                server.fence(seen, truth);
-                let (count, to) = server.clear(&topic);
+                let epoch = server.fence(seen, truth).epoch;
+                let (count, seq) = server.clear(&topic);
+                let to = fanfare_protocol::Position { epoch, seq };
                 spread = Spread::Cleared { topic, to };
                 Told::ClearDone { ticket, result: Ok(count) }
             }

@@ -79,7 +79,8 @@ fn what_the_next_version_adds_to_a_clearing_is_skipped() {
     field(&mut fields, TAG_NEXT, b"news");
     assert_eq!(decode(with_head(&fields), 0, None), Err(EnvelopeError::Garbled("topic")));
     fields.extend(encode_clearing(&name()));
-    assert_eq!(decode(with_head(&fields), 0, None), Ok(Envelope::Cleared { topic: name(), to: 12 }));
+    let to = Position { epoch: Epoch { partition: 0, life: 7 }, seq: 12 };
+    assert_eq!(decode(with_head(&fields), 0, None), Ok(Envelope::Cleared { topic: name(), to }));
     let cut = with_head(&fields[..fields.len() - 1]);
     assert_eq!(decode(cut, 0, None), Err(EnvelopeError::Garbled("field")));
     fields.push(200);

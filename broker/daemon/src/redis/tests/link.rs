@@ -86,7 +86,7 @@ impl Node {
             Told::Confirmed(channels) => format!("confirmed {}", channels.len()),
             Told::Probed { probe, record } => format!("probed {probe} at {}", record.seq),
             Told::Message(one) => format!("message {}", seq(&one)),
-            Told::Cleared { topic, to } => format!("cleared {} {to}", topic.as_str()),
+            Told::Cleared { topic, to } => format!("cleared {} {}", topic.as_str(), to.seq),
             Told::Read { read, result } => {
                 let (record, topics) = result.unwrap();
                 format!("read {read} at {}: {}", record.seq, shown(&topics).join(", "))

@@ -1,5 +1,7 @@
 //! Reading, probing, clearing, listing and forgetting.
 
+use fanfare_protocol::Position;
+
 use super::*;
 
 #[tokio::test]
@@ -115,7 +117,8 @@ async fn a_cleared_topic_keeps_its_place_and_its_followers_are_told() {
     scene.publish("a.b", "2").await.unwrap();
     scene.follow(&[below("a")]).await;
     assert_eq!(scene.calls.clear(&name("a.b")).await.unwrap(), 2);
-    let cleared = Envelope::Cleared { topic: name("a.b"), to: 2 };
+    let to = Position { epoch: scene.connected.record.epoch, seq: 2 };
+    let cleared = Envelope::Cleared { topic: name("a.b"), to };
     assert_eq!(heard(&mut scene.connected.pushes, &scene.calls).await, cleared);
     assert_eq!(shown(&scene.read(&[one("a.b")], 0).await), ["a.b 2:"]);
     assert_eq!(scene.publish("a.b", "3").await.unwrap().position.seq, 3);
