@@ -230,9 +230,7 @@ async fn a_call_is_not_repeated_for_who_waits_no_more() {
         scene.calls.clear(&name("old")).await.unwrap();
         match lost {
             "SCRIPT" => scene.redis.command(&["SCRIPT", "FLUSH"]),
-            "room" => {
-                drop(scene.redis.command::<u64>(&["ZADD", &scene.calls.keys.directory(), "1", "other"]))
-            }
+            "room" => scene.redis.command(&["ZADD", &scene.calls.keys.directory(), "1", "other"]),
             _ => {}
         }
         let mut batch = vec![draft("new", "1"), draft("new", "2")];
