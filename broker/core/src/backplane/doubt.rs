@@ -295,6 +295,8 @@ impl Mirror<'_> {
             }
             let (from, to) = (self.partition.position(from), self.partition.position(told_to));
             self.send_null_gap(Gap { topic: None, from, to, count: None });
+            // Who falls behind in what follows was told this.
+            self.partition.seq = told_to;
         }
         for (name, hole) in holes {
             self.note_hole(&name, from, hole, told_to);

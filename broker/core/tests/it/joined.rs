@@ -148,6 +148,11 @@ fn what_was_told_missing_to_a_worker_that_is_behind_does_not_come_after_all() {
 }
 
 #[test]
+fn a_worker_that_falls_behind_while_a_gap_is_told_is_told_it_once() {
+    tell_in(Room::Scarce, 58803, 300);
+}
+
+#[test]
 fn the_newest_of_a_topic_are_none_of_its_life_before_it_was_forgotten() {
     tell_in(Room::Scarce, 7942, 300);
 }
